@@ -1,0 +1,65 @@
+"""Settings of the batch: read once at the door, frozen, passed as an argument from there on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from dotenv import dotenv_values
+
+from flows.errors import SettingsError
+
+T = TypeVar("T", int, float)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every field is one environment variable of the same name in capitals; `.env.example` documents them."""
+
+    local_dir: Path
+    database_url: str | None = None
+    redis_url: str | None = None
+    snapshot_uri: str | None = None
+    jwt_secret: str | None = None
+    retry_seconds: float = 30.0
+    statement_timeout_seconds: int = 1_800
+    kept_generations: int = 3
+    retire_after_hours: int = 72
+    coverage_gate: float = 0.5
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the environment, `.env` below it; empty values count as unset.
+
+        Raises SettingsError for a value of the wrong type.
+        """
+        env = {**dotenv_values(".env"), **(os.environ if environ is None else environ)}
+        given = {key: value for key, value in env.items() if value}
+
+        def number(name: str, default: T) -> T:
+            try:
+                return type(default)(given.get(name, default))
+            except ValueError:
+                kind = type(default).__name__
+                raise SettingsError(f"{name} is {given[name]!r}: give it as {kind}.") from None
+
+        return cls(
+            local_dir=Path(given.get("LOCAL_DIR", ".local")).absolute(),
+            database_url=given.get("DATABASE_URL"),
+            redis_url=given.get("REDIS_URL"),
+            snapshot_uri=given.get("SNAPSHOT_URI"),
+            jwt_secret=given.get("JWT_SECRET"),
+            retry_seconds=number("RETRY_SECONDS", cls.retry_seconds),
+            statement_timeout_seconds=number("STATEMENT_TIMEOUT_SECONDS", cls.statement_timeout_seconds),
+            kept_generations=number("KEPT_GENERATIONS", cls.kept_generations),
+            retire_after_hours=number("RETIRE_AFTER_HOURS", cls.retire_after_hours),
+            coverage_gate=number("COVERAGE_GATE", cls.coverage_gate),
+        )
+
+    @property
+    def snapshots(self) -> str:
+        """The object store's address; below `.local/` unless SNAPSHOT_URI is set."""
+        return self.snapshot_uri or (self.local_dir / "snapshots").as_uri()
