@@ -52,7 +52,7 @@ def redis_client(settings: Settings) -> Iterator[redis.Redis]:
                 with attempt:
                     client.ping()
             yield client
-    except (redis.ConnectionError, redis.TimeoutError) as error:
+    except redis.RedisError as error:
         raise away("Redis", settings.redis_url, "REDIS_URL", error) from error
 
 
@@ -61,7 +61,8 @@ def away(name: str, url: str, setting: str, error: Exception) -> ServiceUnavaila
     parts = urlsplit(url)
     first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return ServiceUnavailable(
-        f"{name} at {parts.hostname}:{parts.port} cannot be used ({first_line}): start it or correct {setting}, then run the same command again."
+        f"{name} at {parts.hostname}:{parts.port} cannot be used ({first_line}): start it or correct {setting}, "
+        "then run the same command again."
     )
 
 

@@ -16,8 +16,9 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from flows.errors import ServiceUnavailable
@@ -68,7 +69,7 @@ def stop(folder: Path) -> list[str]:
             if pid is not None:
                 # SIGINT is Postgres' fast shutdown; Redis saves and leaves on SIGTERM
                 os.kill(pid, signal.SIGINT if name == "postgres" else signal.SIGTERM)
-                _wait_until(lambda pid=pid: not _alive(pid), f"{name} did not stop")
+                _wait_until(partial(_gone, pid), f"{name} did not stop")
                 stopped.append(name)
     return stopped
 
@@ -101,7 +102,7 @@ def _services(password: str, postgres_port: int, redis_port: int) -> Services:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    with open(folder / "services.lock", "w") as lock:
+    with (folder / "services.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         # servers must not inherit the lock, or it would live as long as they do
         os.set_inheritable(lock.fileno(), False)
@@ -114,11 +115,14 @@ def _password(folder: Path) -> str:
 
 def secret(path: Path) -> str:
     """The secret kept in `path`, made on first use and readable by its owner only."""
-    try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_hex(32))
-    except FileExistsError:
-        pass
+    if not path.exists():
+        # complete before it has its name; the first of two that race wins, and both read what it wrote
+        half = path.with_suffix(f".{os.getpid()}")
+        half.touch(mode=0o600)
+        half.write_text(secrets.token_hex(32))
+        with suppress(FileExistsError):
+            path.hardlink_to(half)
+        half.unlink()
     return path.read_text()
 
 
@@ -130,10 +134,8 @@ def _start_postgres(folder: Path, password: str) -> int:
         # initdb beside the final place, then one rename: a killed run leaves no half-made cluster
         half_made = folder / "postgres.init"
         shutil.rmtree(half_made, ignore_errors=True)
-        _run(
-            [*prefix, bin_dir / "initdb", "-D", half_made, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
-            + ["--auth=scram-sha-256", f"--pwfile={folder / 'services.password'}"]
-        )
+        access = ["-U", "postgres", "--auth=scram-sha-256", f"--pwfile={folder / 'services.password'}"]
+        _run([*prefix, bin_dir / "initdb", "-D", half_made, *access, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
         half_made.rename(data)
     # Postgres would refuse to start where another program has got the pid of a killed server
     if _postgres_pid(folder) is None:
@@ -200,6 +202,10 @@ def _pid_of(pid_file: Path, program: str) -> int | None:
     # the pid of a server that was killed may belong to another program by now
     command = Path(f"/proc/{pid}/cmdline")
     return pid if not command.exists() or program in command.read_text() else None
+
+
+def _gone(pid: int) -> bool:
+    return not _alive(pid)
 
 
 def _alive(pid: int) -> bool:

@@ -26,7 +26,6 @@ class Settings:
     jwt_secret: str | None = None
     retry_seconds: float = 30.0
     statement_timeout_seconds: int = 1_800
-    kept_generations: int = 3
     retire_after_hours: int = 72
     coverage_gate: float = 0.5
 
@@ -54,7 +53,6 @@ class Settings:
             jwt_secret=given.get("JWT_SECRET"),
             retry_seconds=number("RETRY_SECONDS", cls.retry_seconds),
             statement_timeout_seconds=number("STATEMENT_TIMEOUT_SECONDS", cls.statement_timeout_seconds),
-            kept_generations=number("KEPT_GENERATIONS", cls.kept_generations),
             retire_after_hours=number("RETIRE_AFTER_HOURS", cls.retire_after_hours),
             coverage_gate=number("COVERAGE_GATE", cls.coverage_gate),
         )

@@ -8,7 +8,8 @@ Keys (company percent-encoded, anchor last and as it is, so that any id is unamb
 
     upsell:companies                          set of companies that have a live generation
     upsell:{company}:live                     id of the live generation
-    upsell:{company}:generations              hash: id of a kept generation -> {"publishedAt", "watermark", "nKeys"}
+    upsell:{company}:generations              hash: id of a kept generation -> {"publishedAt", "watermark", "nKeys"};
+                                              publishedAt is null while it is being written
     upsell:{company}:{generation}:manifest    Manifest.to_json()
     upsell:{company}:{generation}:{kind}:{anchor}   payload, see below
 

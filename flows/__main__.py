@@ -1,0 +1,205 @@
+"""The operator's door: `upsell`. Exit code 0 when done, 1 when it refused or failed, 2 for wrong usage."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+
+from flows import embedded
+from flows.console import say, tell
+from flows.doors import open_services
+from flows.errors import UpsellError
+from flows.progress import Reporter
+from flows.settings import Settings
+
+# Commands import what they need when they run: `upsell status` must not wait for Prefect and polars.
+
+app = App(
+    name="upsell", help="Recommendations and upsell offers: nightly batch, generations, read API.", version_flags=["--version"]
+)
+services = App(name="services", help="The embedded Postgres and Redis by themselves.")
+migrations = App(name="migrate", help="The schema: 4 enums, 8 tables, their indexes.")
+app.command(services)
+app.command(migrations)
+
+Companies = Annotated[list[str] | None, Parameter(name="--company", negative="")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout and nothing else.")]
+AsOf = Annotated[datetime | None, Parameter(name="--as-of", help="Events at or after this instant are not looked at.")]
+
+
+@services.command
+def start(*, json: Json = False) -> None:
+    """Start the embedded servers, or find them running, and print their addresses."""
+    running = embedded.start(Settings.from_env().local_dir)
+    say(json, {"databaseUrl": running.database_url, "redisUrl": running.redis_url})
+
+
+@services.command
+def stop(*, json: Json = False) -> None:
+    """Stop the embedded servers cleanly."""
+    say(json, {"stopped": embedded.stop(Settings.from_env().local_dir)})
+
+
+@services.command(name="status")
+def services_status(*, json: Json = False) -> None:
+    """Addresses of the embedded servers; exit code 1 when they do not run."""
+    running = embedded.status(Settings.from_env().local_dir)
+    if running is None:
+        raise UpsellError("The embedded servers do not run: `upsell services start` starts them.")
+    say(json, {"databaseUrl": running.database_url, "redisUrl": running.redis_url})
+
+
+@migrations.command
+def up(*, json: Json = False) -> None:
+    """Apply what is pending; twice is once."""
+    from flows import migrate
+    from flows.connections import postgres
+
+    with postgres(open_services(Settings.from_env())) as connection:
+        say(json, {"applied": migrate.up(connection)})
+
+
+@migrations.command
+def down(*, yes: Annotated[bool, Parameter(negative="")] = False, json: Json = False) -> None:
+    """Roll everything back; says which rows it drops and wants --yes."""
+    from flows import migrate
+    from flows.connections import postgres
+
+    with postgres(open_services(Settings.from_env())) as connection:
+        say(json, {"droppedRows": migrate.down(connection, confirmed=yes)})
+
+
+@migrations.command
+def verify(*, json: Json = False) -> None:
+    """Check that every enum, table and index exists; names what is missing and exits 1."""
+    from flows import migrate
+    from flows.connections import postgres
+
+    with postgres(open_services(Settings.from_env())) as connection:
+        missing = migrate.verify(connection)
+    say(json, {"missing": missing})
+    if missing:
+        raise UpsellError(f"The schema lacks {', '.join(missing)}: run `upsell migrate up`.")
+
+
+@migrations.command(name="status")
+def migrate_status(*, json: Json = False) -> None:
+    """Each migration and when it was applied."""
+    from flows import migrate
+    from flows.connections import postgres
+
+    with postgres(open_services(Settings.from_env())) as connection:
+        say(json, {row.name: row.applied_at or "pending" for row in migrate.status(connection)})
+
+
+@app.command
+def nightly(*, company: Companies = None, as_of: AsOf = None, json: Json = False) -> None:
+    """Extract, derive, train and publish: for all active companies, or for the named ones."""
+    from flows import nightly as run
+
+    settings = open_services(Settings.from_env())
+    if os.environ.get("PREFECT_API_URL"):
+        nights = [run.CompanyNight(**row) for row in run.nightly(company, as_of)]
+    else:
+        with Reporter() as progress:
+            nights = run.night(settings, company, run.as_of_utc(as_of), progress)
+    say(json, [asdict(row) for row in nights])
+    if failed := run.failures(nights):
+        raise UpsellError(failed)
+
+
+@app.command
+def backfill(
+    *,
+    start: Annotated[date, Parameter(name="--from")],
+    end: Annotated[date, Parameter(name="--to", help="The first day that is not rebuilt.")],
+    reason: str,
+    company: Companies = None,
+    json: Json = False,
+) -> None:
+    """Rebuild history day by day, then release once if that is newer; the same command resumes a killed one."""
+    from flows.backfill import backfill_days
+
+    with Reporter() as progress:
+        done = backfill_days(open_services(Settings.from_env()), start, end, company, reason, progress)
+    say(json, [asdict(row) for row in done])
+
+
+@app.command
+def publish(*, company: Companies = None, to: str | None = None, json: Json = False) -> None:
+    """Make a built generation live: the newest, or the one named by --to."""
+    from flows.operate import publish_built
+
+    with Reporter() as progress:
+        say(json, publish_built(open_services(Settings.from_env()), company, to, progress))
+
+
+@app.command
+def rollback(*, company: Companies = None, to: str | None = None, json: Json = False) -> None:
+    """Move the live pointer back: to the generation published before, or to the one named by --to."""
+    from flows.operate import roll_back
+
+    say(json, roll_back(open_services(Settings.from_env()), company, to))
+
+
+@app.command
+def status(*, company: Companies = None, json: Json = False) -> None:
+    """What is live and what is kept, per company: watermarks, counts, figures."""
+    from flows.operate import generations
+
+    say(json, generations(open_services(Settings.from_env()), company))
+
+
+@app.command
+def export(*, company: str, kind: str, out: Path, generation: str | None = None, json: Json = False) -> None:
+    """Write a published kind as a Parquet table."""
+    from flows.operate import export_kind
+
+    say(json, export_kind(open_services(Settings.from_env()), company, kind, out, generation))
+
+
+@app.command
+def token(*, company: str, scope: Annotated[list[str], Parameter(negative="")], hours: int = 12, json: Json = False) -> None:
+    """Sign a token for trials."""
+    from flows.tokens import sign
+
+    signed = sign(Settings.from_env(), company, scope, hours)
+    if json:
+        say(json, {"token": signed})
+    else:
+        print(signed)
+
+
+@app.command
+def serve(
+    *, read_only: Annotated[bool, Parameter(negative="")] = False, host: str = "127.0.0.1", port: int = 8080, workers: int = 1
+) -> None:
+    """Run the API. With --read-only it needs Redis alone."""
+    settings = open_services(Settings.from_env())
+    arguments = ["--host", host, "--port", str(port), "--workers", str(workers), *(["--read-only"] if read_only else [])]
+    environ = {**os.environ, "REDIS_URL": settings.redis_url or ""}
+    # another program takes this one's place: flows and serving never import each other
+    os.execve(sys.executable, [sys.executable, "-m", "serving", *arguments], environ)
+
+
+def main() -> None:
+    """Run one command; every refusal is one sentence on stderr."""
+    try:
+        app(exit_on_error=False, print_error=True)
+    except CycloptsError:
+        sys.exit(2)
+    except UpsellError as error:
+        tell(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

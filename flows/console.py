@@ -1,0 +1,38 @@
+"""What commands print: one JSON document, or lines for a person."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.pretty import Pretty
+
+
+def say(as_json: bool, document: Any) -> None:
+    """Print a command's result on stdout: as one JSON document, or as lines for a person."""
+    if as_json:
+        print(json.dumps(document, ensure_ascii=False, default=str))
+        return
+    console = Console(soft_wrap=True)
+    for row in document if isinstance(document, list) else [document]:
+        _say_row(console, row)
+
+
+def tell(sentence: str) -> None:
+    """One sentence on stderr."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def _say_row(console: Console, row: Any, indent: str = "") -> None:
+    if not isinstance(row, dict):
+        console.print(Pretty(row))
+        return
+    for name, value in row.items():
+        if isinstance(value, dict) and value:
+            console.print(f"{indent}{name}", markup=False, highlight=False)
+            _say_row(console, value, indent + "  ")
+        else:
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+            console.print(f"{indent}{name}: {shown}", markup=False, highlight=False)

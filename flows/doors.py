@@ -1,0 +1,23 @@
+"""Opening the door: settings, and the embedded services where no other is named."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+from flows import embedded
+from flows.settings import Settings
+
+
+def open_services(settings: Settings) -> Settings:
+    """Settings with both addresses: what is not set takes the embedded default, started if need be, and is said on stderr."""
+    missing = [name for name, url in (("DATABASE_URL", settings.database_url), ("REDIS_URL", settings.redis_url)) if not url]
+    if not missing:
+        return settings
+    services = embedded.start(settings.local_dir)
+    print(f"{' and '.join(missing)} not set: using the embedded server in {settings.local_dir.name}/.", file=sys.stderr)
+    return replace(
+        settings,
+        database_url=settings.database_url or services.database_url,
+        redis_url=settings.redis_url or services.redis_url,
+    )

@@ -1,0 +1,156 @@
+"""The night: for every company extract, derive, train, publish.
+
+    rebuild(company)  Postgres -> snapshot -> features -> a built generation in the object store
+    release(company)  the built generation -> Redis, past the gates, one pointer moved
+
+Companies are independent: one that fails is reported, the others are published. With PREFECT_API_URL set the companies are
+tasks of a Prefect flow; without a server the same functions run in this process, because Prefect's temporary server takes
+longer to start than most nights take (DECISIONS.md, 4).
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import stamina
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+
+import sql
+from flows.connections import postgres
+from flows.derive import UNKNOWN_PRODUCTS, derive, read_features
+from flows.doors import open_services
+from flows.errors import ServiceUnavailable, UpsellError
+from flows.extract import extract
+from flows.object_store import open_store
+from flows.progress import silent
+from flows.publish import publish
+from flows.settings import Settings
+from flows.train import train
+from models.generation import Manifest
+from models.snapshot import instant
+
+Progress = Callable[[str, int, int], None]
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class CompanyNight:
+    """How one company's night ended: `error` is None when `generation` is live. Quarantined rows are counted by reason."""
+
+    company: str
+    watermark: str
+    generation: str | None
+    n_payloads: int
+    counts: dict[str, int]
+    quarantined: dict[str, int]
+    seconds: float
+    error: str | None = None
+
+
+def rebuild(
+    settings: Settings, company: str, watermark: datetime, progress: Progress, reread: tuple[str, str] | None = None
+) -> Manifest:
+    """Extract, derive and train one company up to `watermark`; returns the manifest of the built generation."""
+    store = open_store(settings.snapshots, settings.local_dir / "cache")
+    snapshot = extract(settings, store, company, watermark, progress, reread)
+    rows = derive(store, snapshot)
+    return train(store, snapshot, read_features(store, snapshot), rows[UNKNOWN_PRODUCTS], progress)
+
+
+def release(settings: Settings, manifest: Manifest, progress: Progress) -> int:
+    """Publish a built generation; returns the number of payloads."""
+    return publish(settings, open_store(settings.snapshots, settings.local_dir / "cache"), manifest, progress)
+
+
+def company_night(settings: Settings, company: str, watermark: datetime, progress: Progress) -> CompanyNight:
+    """One company's whole night. What the operator can act on ends in the report, so that the other companies go on."""
+    started = time.monotonic()
+    manifest, n_payloads, error = None, 0, None
+    try:
+        # every step may be run again: a store that was lost half-way is waited for, and the steps find what they had done
+        for attempt in stamina.retry_context(on=ServiceUnavailable, attempts=ATTEMPTS, wait_initial=0.5, wait_max=5):
+            with attempt:
+                manifest = rebuild(settings, company, watermark, progress)
+                n_payloads = release(settings, manifest, progress)
+    except UpsellError as refused:
+        error = str(refused)
+    except Exception as unforeseen:  # one company's surprise must not cost the others their night
+        log = settings.local_dir / "nightly.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"{instant(datetime.now(UTC))} {company}\n{traceback.format_exc()}\n")
+        first_line = str(unforeseen).partition("\n")[0]
+        error = f"{company}: {type(unforeseen).__name__}: {first_line}: the whole trace is in {log.name} of the local folder."
+    return CompanyNight(
+        company=company,
+        watermark=instant(watermark),
+        generation=manifest.id if manifest and error is None else None,
+        n_payloads=n_payloads,
+        counts=manifest.counts if manifest else {},
+        quarantined=manifest.figures["quarantined"] if manifest else {},
+        seconds=round(time.monotonic() - started, 2),
+        error=error,
+    )
+
+
+def due_companies(settings: Settings, chosen: list[str] | None) -> list[str]:
+    """The companies of this night: the chosen ones, or all active ones."""
+    if chosen:
+        return list(dict.fromkeys(chosen))
+    with postgres(settings) as connection:
+        return [row["id"] for row in connection.execute(sql.load("extract/companies"))]
+
+
+def night(settings: Settings, chosen: list[str] | None, watermark: datetime, progress: Progress) -> list[CompanyNight]:
+    """The whole night in this process, without Prefect's engine."""
+    return [company_night(settings, company, watermark, progress) for company in due_companies(settings, chosen)]
+
+
+@task(task_run_name="{company}")
+def company_task(settings: Settings, company: str, watermark: datetime) -> CompanyNight:
+    """`company_night` as a task of its own, so that Prefect shows each company."""
+    return company_night(settings, company, watermark, silent)
+
+
+@flow(name="nightly", log_prints=True, validate_parameters=True)
+def nightly(companies: list[str] | None = None, as_of: datetime | None = None) -> list[dict[str, Any]]:
+    """The night as a Prefect flow: its deployment in prefect.yaml runs it by schedule. Events at or after `as_of` (default:
+    now) are not looked at. Fails when any company failed, after all have been tried."""
+    settings = open_services(Settings.from_env())
+    watermark = as_of_utc(as_of)
+    due = due_companies(settings, companies)
+    nights = [future.result() for future in [company_task.submit(settings, company, watermark) for company in due]]
+    create_markdown_artifact(key="nightly", markdown=as_markdown(nights), description=f"Night up to {instant(watermark)}")
+    if failed := failures(nights):
+        raise UpsellError(failed)
+    return [asdict(row) for row in nights]
+
+
+def as_of_utc(as_of: datetime | None) -> datetime:
+    """The watermark of a night: `as_of` (without a zone: UTC), or now."""
+    if as_of is None:
+        return datetime.now(UTC)
+    return as_of.replace(tzinfo=UTC) if as_of.tzinfo is None else as_of.astimezone(UTC)
+
+
+def failures(nights: list[CompanyNight]) -> str | None:
+    """One sentence per company that failed, or None."""
+    return " ".join(row.error for row in nights if row.error) or None
+
+
+def as_markdown(nights: list[CompanyNight]) -> str:
+    """The night's report as a table."""
+    head = (
+        "| company | generation | payloads | orders | views | quarantined | seconds | error |\n|---|---|---|---|---|---|---|---|\n"
+    )
+    return head + "\n".join(
+        f"| {row.company} | {row.generation or 'unchanged'} | {row.n_payloads:,} | {row.counts.get('orders', 0):,} "
+        f"| {row.counts.get('views', 0):,} | {sum(row.quarantined.values()):,} | {row.seconds} | {row.error or ''} |"
+        for row in nights
+    )

@@ -1,0 +1,81 @@
+"""Features -> a built generation in the object store: one RECOMMENDATIONS frame per kind, and the manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from importlib.metadata import version
+
+import polars as pl
+
+from flows.errors import CheckFailed
+from flows.layout import generation_key
+from flows.object_store import ObjectStore
+from models.features import Features
+from models.generation import Kind, Manifest
+from models.recommenders import RECOMMENDERS, faults
+from models.snapshot import Snapshot, stamp
+
+
+def train(
+    store: ObjectStore, snapshot: Snapshot, features: Features, n_unknown: int, progress: Callable[[str, int, int], None]
+) -> Manifest:
+    """Run every recommender of the registry and store what it returns; the generation's id follows from its content.
+
+    n_unknown: rows that `derive` set aside because the company has no such product.
+    Raises CheckFailed when a recommender returns what must not be published.
+    """
+    eligible = features.eligible()["product_id"]
+    files: dict[str, bytes] = {"products": _parquet(features.products.sort("product_id"))}
+    kinds = []
+    for done, recommender in enumerate(RECOMMENDERS, start=1):
+        frame = recommender.recommend(features)
+        if wrong := faults(frame, eligible):
+            raise CheckFailed(f"{features.company}: {recommender.kind} may not be published: {'; '.join(wrong)}.")
+        section = recommender.section(features.config) if recommender.section else None
+        kinds.append(Kind(recommender.kind, frame["anchor_id"].n_unique(), frame.height, section))
+        files[recommender.kind] = _parquet(frame)
+        progress(f"train {features.company}", done, len(RECOMMENDERS))
+    quarantined = {**snapshot.quarantined, **({"unknown product": n_unknown} if n_unknown else {})}
+    manifest = Manifest(
+        id="",
+        company=features.company,
+        watermark=snapshot.watermark,
+        kinds=kinds,
+        counts=_counts(features),
+        figures={"quarantined": quarantined, "ignoredConfiguration": features.config.ignored},
+        code_version=version("smart-upsell"),
+    )
+    manifest = replace(manifest, id=_generation_id(manifest, files))
+    for name, content in files.items():
+        store.put(generation_key(features.company, manifest.id, f"{name}.parquet"), content)
+    # last: a generation exists once its manifest does
+    store.put(generation_key(features.company, manifest.id, "manifest.json"), manifest.to_json())
+    return manifest
+
+
+def _counts(features: Features) -> dict[str, int]:
+    return {
+        "orders": features.baskets["order_id"].n_unique(),
+        "basketEntries": features.baskets.height,
+        "customers": features.baskets["customer_id"].drop_nulls().n_unique(),
+        "views": features.views.height,
+        "products": features.products.height,
+        "eligibleProducts": features.eligible().height,
+    }
+
+
+def _generation_id(manifest: Manifest, files: dict[str, bytes]) -> str:
+    digest = hashlib.sha256(manifest.to_json())
+    for name in sorted(files):
+        digest.update(hashlib.sha256(files[name]).digest())
+    return f"{stamp(datetime.fromisoformat(manifest.watermark))}-{digest.hexdigest()[:12]}"
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="zstd")
+    return buffer.getvalue()

@@ -1,0 +1,58 @@
+"""Features: what the recommenders learn from, derived from one Snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from models.configuration import Configuration
+
+MEMBERS = ("baskets", "views", "products")
+
+
+@dataclass(frozen=True)
+class Features:
+    """One company's features.
+
+    baskets: order_id, customer_id (or null), product_id, quantity (units), ordered_at (UTC); one row per order and product.
+    views: session_id, customer_id (or null), product_id, source, viewed_at (UTC); one row per view.
+    products: one row per product with name, prices in cents, category, is_shown, in_stock (sql/extract/products).
+    window_end: instant of the company's last event, at which every lookback window ends. A shop that has been quiet for a
+    month is judged by its last busy days, not by an empty month.
+    """
+
+    company: str
+    window_end: datetime
+    baskets: pl.DataFrame
+    views: pl.DataFrame
+    products: pl.DataFrame
+    config: Configuration
+
+    def recent_baskets(self, lookback_days: int) -> pl.DataFrame:
+        """Baskets of the last `lookback_days` days, with `age_days` (0 at the window's end)."""
+        return _recent(self.baskets, "ordered_at", self.window_end, lookback_days)
+
+    def recent_views(self, lookback_days: int) -> pl.DataFrame:
+        """Views of the last `lookback_days` days, with `age_days` (0 at the window's end)."""
+        return _recent(self.views, "viewed_at", self.window_end, lookback_days)
+
+    def shown(self) -> pl.DataFrame:
+        """Products that have a page: visible, not deleted, neither draft nor archived; sold-out ones too."""
+        return self.products.filter("is_shown")
+
+    def eligible(self) -> pl.DataFrame:
+        """Products that may be recommended: shown, in stock where the company respects its inventory, well enough rated."""
+        rules = self.config.everywhere
+        shown = self.shown()
+        if rules["respectInventory"]:
+            shown = shown.filter("in_stock")
+        # a product that nobody has rated is not a badly rated one
+        return shown.filter(pl.col("average_rating").fill_null(5) >= rules["minRatingToShow"])
+
+
+def _recent(events: pl.DataFrame, at: str, window_end: datetime, lookback_days: int) -> pl.DataFrame:
+    start = window_end - timedelta(days=lookback_days)
+    age = (pl.lit(window_end) - pl.col(at)).dt.total_seconds() / 86_400
+    return events.filter(pl.col(at) > start).with_columns(age.alias("age_days"))

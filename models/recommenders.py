@@ -1,0 +1,59 @@
+"""The registry of recommendation kinds: one row each, and what every kind's result must satisfy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+
+from models import also_bought, popularity
+from models.configuration import Configuration
+from models.features import Features
+from models.generation import Section
+
+COLUMNS = ("anchor_id", "rank", "product_id", "score", "source", "reason")
+
+
+@dataclass(frozen=True)
+class Recommender:
+    """One kind: the function that makes its RECOMMENDATIONS frame (COLUMNS, then the evidence columns), and how it shows on a
+    product's page, if it does."""
+
+    kind: str
+    recommend: Callable[[Features], pl.DataFrame]
+    evidence: tuple[str, ...]
+    section: Callable[[Configuration], Section] | None = None
+
+
+def _also_bought_section(config: Configuration) -> Section:
+    rules = config.also_bought
+    shown = {name: rules[name] for name in ("displayStyle", "showRatings", "showQuickAdd")}
+    return Section("ALSO_BOUGHT", rules["title"], position=1, config=shown, enabled=rules["enabled"], fallback="popular")
+
+
+RECOMMENDERS = (
+    Recommender("popular", popularity.popular, ("n_events", "window_days")),
+    Recommender("also-bought", also_bought.also_bought, also_bought.EVIDENCE, _also_bought_section),
+)
+
+
+def faults(frame: pl.DataFrame, eligible: pl.Series) -> list[str]:
+    """What is wrong with a RECOMMENDATIONS frame, in words; empty when it may be published.
+
+    Ranks are dense from 1 per anchor, nothing recommends itself or twice, only eligible products are shown, scores are finite.
+    """
+    per_anchor = frame.group_by("anchor_id").agg(
+        pl.len(), pl.col("rank").max().alias("last"), pl.col("rank").n_unique().alias("ranks")
+    )
+    wrong = {
+        "ranks are not dense from 1": per_anchor.filter((pl.col("last") != pl.col("len")) | (pl.col("ranks") != pl.col("len"))),
+        "a product recommends itself": frame.filter(pl.col("anchor_id") == pl.col("product_id")),
+        "a product stands twice under one anchor": frame.filter(pl.struct("anchor_id", "product_id").is_duplicated()),
+        "a product that may not be shown": frame.filter(~pl.col("product_id").is_in(eligible.implode())),
+        "a score that is no finite number": frame.filter(~pl.col("score").is_finite().fill_null(False)),
+        "an item without its source or reason": frame.filter(pl.col("source").is_null() | pl.col("reason").is_null()),
+    }
+    return [
+        f"{words} ({rows.height} times, first at anchor {rows['anchor_id'][0]!r})" for words, rows in wrong.items() if rows.height
+    ]
