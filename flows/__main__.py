@@ -99,16 +99,63 @@ def migrate_status(*, json: Json = False) -> None:
 
 
 @app.command
+def demo(*, leave: Annotated[bool, Parameter(name="--exit", negative="")] = False, json: Json = False) -> None:
+    """Embedded services, migrations, sample shops, one night, the API; with --exit it checks its own endpoints and stops."""
+    from flows.demo import run_demo
+
+    run_demo(Settings.from_env(), leave=leave, as_json=json)
+
+
+@app.command
+def load(
+    *,
+    company: str,
+    orders: Path | None = None,
+    views: Path | None = None,
+    products: Path | None = None,
+    impressions: Path | None = None,
+    exposures: Path | None = None,
+    rules: Path | None = None,
+    experiments: Path | None = None,
+    carts: Path | None = None,
+    cart_items: Path | None = None,
+    subscriptions: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Load Parquet or CSV files into the platform's tables; rows that cannot be are quarantined with their reason."""
+    from flows.load import LoadFiles
+    from flows.load import load as load_files
+
+    files = LoadFiles(
+        products, rules, experiments, orders, views, carts, cart_items, subscriptions, impressions=impressions, exposures=exposures
+    )
+    with Reporter() as progress:
+        report = load_files(open_services(Settings.from_env()), company, files, progress=progress)
+    say(json, report.as_dict())
+
+
+@app.command
+def simulate(*, out: Path, lines: int = 20_000, seed: int = 1, json: Json = False) -> None:
+    """Write the files of a simulated shop, and the truths planted in it, into a folder."""
+    from flows.simulate import simulate as invent
+    from flows.simulate import write
+
+    try:
+        frames = invent(lines, seed)
+    except ValueError as error:
+        raise UpsellError(f"--lines: {error}.") from error
+    write(frames, out)
+    say(json, {name: frame.height for name, frame in frames.items()})
+
+
+@app.command
 def nightly(*, company: Companies = None, as_of: AsOf = None, json: Json = False) -> None:
     """Extract, derive, train and publish: for all active companies, or for the named ones."""
     from flows import nightly as run
 
     settings = open_services(Settings.from_env())
-    if os.environ.get("PREFECT_API_URL"):
-        nights = [run.CompanyNight(**row) for row in run.nightly(company, as_of)]
-    else:
-        with Reporter() as progress:
-            nights = run.night(settings, company, run.as_of_utc(as_of), progress)
+    with Reporter() as progress:
+        nights = run.night(settings, company, run.as_of_utc(as_of), progress)
     say(json, [asdict(row) for row in nights])
     if failed := run.failures(nights):
         raise UpsellError(failed)

@@ -11,10 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from prefect import flow
-from prefect.artifacts import create_markdown_artifact
-
-from flows.doors import open_services
 from flows.errors import PublishRefused, SettingsError
 from flows.layout import folder
 from flows.nightly import due_companies, rebuild, release
@@ -52,17 +48,6 @@ def backfill_days(
     if end > datetime.now(UTC).date() + timedelta(days=1):
         raise SettingsError(f"--to {end} lies in the future: history ends today.")
     return [_company(settings, start, end, company, reason, progress) for company in due_companies(settings, chosen)]
-
-
-@flow(name="backfill", log_prints=True)
-def backfill(start: date, end: date, reason: str, companies: list[str] | None = None) -> list[dict[str, Any]]:
-    """The backfill as a Prefect flow, for the deployment of prefect.yaml."""
-    settings = open_services(Settings.from_env())
-    done = backfill_days(settings, start, end, companies, reason, silent)
-    lines = [f"| {row.company} | {len(row.generations)} | {row.resumed_days} | {row.note} |" for row in done]
-    table = "\n".join(["| company | days | resumed | note |", "|---|---|---|---|", *lines])
-    create_markdown_artifact(key="backfill", markdown=table, description=f"{start} to {end}: {reason}")
-    return [vars(row) for row in done]
 
 
 def _company(settings: Settings, start: date, end: date, company: str, reason: str, progress: Progress) -> CompanyBackfill:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import polars as pl
 
 import sql
 from flows.layout import features_key
-from flows.object_store import ObjectStore, scratch
+from flows.object_store import ObjectStore, parquet_bytes, scratch
 from models.configuration import merge
 from models.features import MEMBERS, Features
 from models.snapshot import Snapshot
@@ -39,9 +38,7 @@ def derive(store: ObjectStore, snapshot: Snapshot) -> dict[str, int]:
             UNKNOWN_PRODUCTS: duck.sql(sql.load("checks/unknown_products")).pl(),
         }
     for member, frame in derived.items():
-        buffer = io.BytesIO()
-        frame.write_parquet(buffer, compression="zstd", compression_level=1)
-        store.put(features_key(snapshot.company, watermark, member), buffer.getvalue())
+        store.put(features_key(snapshot.company, watermark, member), parquet_bytes(frame))
         counts[member] = frame.height
     return counts
 

@@ -199,9 +199,15 @@ def _pid_of(pid_file: Path, program: str) -> int | None:
     pid = int(lines[0]) if lines and lines[0].strip().isdigit() else 0
     if pid <= 0 or not _alive(pid):
         return None
-    # the pid of a server that was killed may belong to another program by now
-    command = Path(f"/proc/{pid}/cmdline")
-    return pid if not command.exists() or program in command.read_text() else None
+    process = Path(f"/proc/{pid}")
+    if not process.exists():
+        return pid
+    # the pid of a server that was killed may belong to another program by now, even to the same server of another folder
+    try:
+        ours = program in (process / "cmdline").read_text() and (process / "cwd").samefile(pid_file.parent)
+    except OSError:
+        ours = False
+    return pid if ours else None
 
 
 def _gone(pid: int) -> bool:

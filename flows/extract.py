@@ -8,10 +8,9 @@ the next one finds again. What cannot be used goes to a quarantine partition wit
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,19 +21,20 @@ import sql
 from flows.connections import Connection, postgres
 from flows.errors import SettingsError, SnapshotError
 from flows.layout import partition_key, products_key, quarantine_key, snapshot_key, snapshots_prefix
-from flows.object_store import ObjectStore
+from flows.object_store import ObjectStore, parquet_bytes
 from flows.scanner import Scanner
 from flows.settings import Settings
 from models.snapshot import CONFIG_PARTS, Partition, Snapshot, instant
 
 Progress = Callable[[str, int, int], None]
-CHUNK_EVENTS = 4_000
+CHUNK_EVENTS = 20_000
 RECONCILE_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
 class Member:
-    """A table of events that is extracted by day: its queries and the column that orders it in time."""
+    """A table of events that is extracted by day: its queries, the column of its instant, and the one that names the event
+    where several rows make one (the lines of an order)."""
 
     name: str
     days: str
@@ -42,13 +42,27 @@ class Member:
     counts: str
     checks: str
     at: str
+    event: str | None = None
 
 
 MEMBERS = (
     Member(
-        "order_lines", "extract/order_days", "extract/order_lines", "extract/order_line_counts", "checks/order_lines", "ordered_at"
+        name="order_lines",
+        days="extract/order_days",
+        rows="extract/order_lines",
+        counts="extract/order_line_counts",
+        checks="checks/order_lines",
+        at="ordered_at",
+        event="order_id",
     ),
-    Member("views", "extract/view_days", "extract/views", "extract/view_counts", "checks/views", "viewed_at"),
+    Member(
+        name="views",
+        days="extract/view_days",
+        rows="extract/views",
+        counts="extract/view_counts",
+        checks="checks/views",
+        at="viewed_at",
+    ),
 )
 
 
@@ -78,7 +92,7 @@ def extract(
             extraction = Extraction(scanner, store, company, watermark, member)
             members[member.name] = extraction.run(connection, previous, reread, progress, quarantined)
         catalogue = scanner.read(sql.load("extract/products"), {"company": company}).sort("product_id")
-    key = products_key(company, _sha(content := _parquet(catalogue)))
+    key = products_key(company, _sha(content := parquet_bytes(catalogue)))
     store.put(key, content)
     config = {part: row[part] or {} for part in CONFIG_PARTS}
     snapshot = Snapshot(
@@ -121,34 +135,42 @@ class Extraction:
     ) -> list[Partition]:
         """Partitions of all days up to the watermark; `quarantined` gains the counts by reason."""
         bound = {"company": self.company, "watermark": self.watermark}
-        source = list(connection.execute(sql.load(self.member.days), bound))
-        undated = sum(row["n_events"] for row in source if row["day"] is None)
-        if undated:
-            quarantined[f"{self.member.name}: {self.member.at} is before 1970"] += undated
-        days = {row["day"]: f"{row['n_events']}:{row['checksum']}" for row in source if row["day"] is not None}
-        known = {row.day: row for row in previous.members.get(self.member.name, [])} if previous else {}
-        kept = {day: known[day] for day, print_ in days.items() if day in known and known[day].fingerprint == print_}
-        if reread:
-            kept = {day: row for day, row in kept.items() if not reread[0] <= day <= reread[1]}
-        changed = {row["day"]: row["n_events"] for row in source if row["day"] in days and row["day"] not in kept}
-        read = self._read_days(connection, changed, days, progress)
-        partitions = [kept.get(day) or read[day] for day in sorted(days)]
+        source = {row["day"]: row for row in connection.execute(sql.load(self.member.days), bound)}
+        if undated := source.pop(None, None):
+            quarantined[f"{self.member.name}: {self.member.at} is before 1970"] += undated["n_events"]
+        kept = self._unchanged(source, previous, reread)
+        read = self._read_days(connection, source, kept, progress)
+        partitions = [kept.get(day) or read[day] for day in sorted(source)]
         for partition in partitions:
             if partition.n_quarantined:
                 quarantined.update(self._reasons(partition))
         return partitions
 
+    def _unchanged(
+        self, source: dict[str, dict[str, Any]], previous: Snapshot | None, reread: tuple[str, str] | None
+    ) -> dict[str, Partition]:
+        known = previous.members.get(self.member.name, []) if previous else []
+        first, last = reread or ("", "")
+        return {
+            row.day: row
+            for row in known
+            if row.day in source and row.fingerprint == _fingerprint(source[row.day]) and not first <= row.day <= last
+        }
+
     def _read_days(
-        self, connection: Connection, changed: dict[str, int], days: dict[str, str], progress: Progress
+        self, connection: Connection, source: dict[str, dict[str, Any]], kept: dict[str, Partition], progress: Progress
     ) -> dict[str, Partition]:
         partitions: dict[str, Partition] = {}
-        # Postgres works on the next chunk while this process encodes the last one
+        n_changed = len(source.keys() - kept.keys())
+        # Postgres works on the next chunk while this process encodes the last one; never more than that one ahead
         with ThreadPoolExecutor(1) as reader:
-            chunks = list(_chunks(changed, sorted(days)))
-            pending = [(chunk, reader.submit(self._read, chunk[0], chunk[-1])) for chunk in chunks]
-            for chunk, future in pending:
-                partitions |= self._write(connection, chunk, future.result(), days)
-                progress(f"extract {self.company} {self.member.name}", len(partitions), len(changed))
+            ahead: tuple[list[str], Future[pl.DataFrame]] | None = None
+            for chunk in [*_chunks(source, kept), None]:
+                current, ahead = ahead, (chunk, reader.submit(self._read, chunk[0], chunk[-1])) if chunk else None
+                if current is not None:
+                    days, rows = current[0], current[1].result()
+                    partitions |= self._write(days, self._reconciled(connection, days, rows, source), source)
+                    progress(f"extract {self.company} {self.member.name}", len(partitions), n_changed)
         return partitions
 
     def _read(self, first: str, last: str) -> pl.DataFrame:
@@ -158,61 +180,73 @@ class Extraction:
         until = min(_midnight(last) + timedelta(days=1), self.watermark)
         return {"company": self.company, "start": _midnight(first), "until": until}
 
-    def _write(self, connection: Connection, chunk: list[str], rows: pl.DataFrame, days: dict[str, str]) -> dict[str, Partition]:
+    def _reconciled(
+        self, connection: Connection, days: list[str], rows: pl.DataFrame, source: dict[str, dict[str, Any]]
+    ) -> pl.DataFrame:
+        """`rows`, or what a later reading gives, once it is as many as the source counts."""
+        n_events = rows[self.member.event].n_unique() if self.member.event else rows.height
+        if n_events == sum(source[day]["n_counted"] for day in days):
+            return rows
+        # orders without lines, or the source has changed since it was counted: the exact count decides
         for _ in range(RECONCILE_ATTEMPTS):
-            if rows.height == self._source_count(connection, chunk):
-                break
-            rows = self._read(chunk[0], chunk[-1])
-        else:
-            raise SnapshotError(
-                f"{self.company}: {self.member.name} of {chunk[0]} to {chunk[-1]} never agree with the source's count "
-                f"({rows.height} rows read): run the same command again when the import that changes them has ended."
-            )
-        by_day = rows.with_columns(pl.col(self.member.at).dt.date().cast(pl.String).alias("day"))
-        frames = {str(day[0]): frame for day, frame in by_day.partition_by("day", include_key=False, as_dict=True).items()}
-        empty = by_day.clear().drop("day")
-        return {day: self._partition(day, frames.get(day, empty), days[day]) for day in chunk}
+            count = connection.execute(sql.load(self.member.counts), self._range(days[0], days[-1])).fetchone()
+            if count and count["n"] == rows.height:
+                return rows
+            rows = self._read(days[0], days[-1])
+        raise SnapshotError(
+            f"{self.company}: {self.member.name} of {days[0]} to {days[-1]} never agree with the source's count "
+            f"({rows.height} rows read): run the same command again when the import that changes them has ended."
+        )
 
-    def _source_count(self, connection: Connection, chunk: list[str]) -> int:
-        row = connection.execute(sql.load(self.member.counts), self._range(chunk[0], chunk[-1])).fetchone()
-        return int(row["n"]) if row else 0
+    def _write(self, days: list[str], rows: pl.DataFrame, source: dict[str, dict[str, Any]]) -> dict[str, Partition]:
+        ordered = [self.member.at, *(name for name in rows.columns if name not in (self.member.at, "reason"))]
+        dated = rows.with_columns(pl.col(self.member.at).dt.date().cast(pl.String).alias("day"))
+        usable = dated.filter(pl.col("reason").is_null()).drop("reason").sort(ordered)
+        refused = dated.filter(pl.col("reason").is_not_null()).sort(ordered)
+        good, bad = _by_day(usable), _by_day(refused)
+        none = usable.clear().drop("day")
+        return {day: self._partition(day, good.get(day, none), bad.get(day), source[day]) for day in days}
 
-    def _partition(self, day: str, frame: pl.DataFrame, fingerprint: str) -> Partition:
-        usable = frame.filter(pl.col("reason").is_null()).drop("reason")
-        content = _parquet(usable)
-        digest = _sha(content)
-        key = partition_key(self.company, self.member.name, day, digest)
+    def _partition(self, day: str, usable: pl.DataFrame, refused: pl.DataFrame | None, source: dict[str, Any]) -> Partition:
+        content = parquet_bytes(usable)
+        quarantine = b"" if refused is None else parquet_bytes(refused)
+        # named after both: the day up to another watermark may have the same usable rows beside other refused ones
+        key = partition_key(self.company, self.member.name, day, _sha(content + quarantine))
         self.store.put(key, content)
-        refused = frame.filter(pl.col("reason").is_not_null())
-        if refused.height:
-            self.store.put(quarantine_key(key), _parquet(refused))
-        return Partition(day, key, usable.height, refused.height, fingerprint)
+        if quarantine:
+            self.store.put(quarantine_key(key), quarantine)
+        return Partition(day, key, usable.height, 0 if refused is None else refused.height, _fingerprint(source))
 
     def _reasons(self, partition: Partition) -> Counter[str]:
         refused = pl.read_parquet(self.store.fetch(quarantine_key(partition.key)), columns=["reason"])
         return Counter({f"{self.member.name}: {reason}": n for reason, n in refused["reason"].value_counts().iter_rows()})
 
 
-def _chunks(changed: dict[str, int], days: list[str]) -> Iterator[list[str]]:
-    """Runs of changed days, cut at CHUNK_EVENTS; no day that is unchanged lies inside a run."""
+def _chunks(source: dict[str, dict[str, Any]], kept: dict[str, Partition]) -> Iterator[list[str]]:
+    """Runs of changed days, cut at CHUNK_EVENTS; no unchanged day lies inside a run."""
     chunk: list[str] = []
-    for day in [*days, None]:
-        full = day is None or day not in changed or sum(changed[one] for one in [*chunk, day]) > CHUNK_EVENTS
-        if chunk and full:
+    n_events = 0
+    for day in sorted(source):
+        if chunk and (day in kept or n_events + source[day]["n_events"] > CHUNK_EVENTS):
             yield chunk
-            chunk = []
-        if day in changed:
+            chunk, n_events = [], 0
+        if day not in kept:
             chunk.append(day)
+            n_events += source[day]["n_events"]
+    if chunk:
+        yield chunk
+
+
+def _fingerprint(day: dict[str, Any]) -> str:
+    return f"{day['n_events']}:{day['checksum']}"
+
+
+def _by_day(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    return {str(day[0]): frame for day, frame in rows.partition_by("day", include_key=False, as_dict=True).items()}
 
 
 def _midnight(day: str) -> datetime:
     return datetime.fromisoformat(day).replace(tzinfo=UTC)
-
-
-def _parquet(frame: pl.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", compression_level=1, statistics=False)
-    return buffer.getvalue()
 
 
 def _sha(content: bytes) -> str:

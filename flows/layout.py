@@ -10,12 +10,14 @@ from models.snapshot import stamp
 
 def folder(company: str) -> str:
     """The company's folder; its id is percent-encoded, so that any id is one folder name."""
-    return quote(company, safe="")
+    encoded = quote(company, safe="")
+    # "", "." and ".." name no folder of their own; a lone % is in no encoded id
+    return encoded if encoded.strip(".") else f"%{encoded}"
 
 
 def partition_key(company: str, member: str, day: str, digest: str) -> str:
     """One day of one member, named after its content."""
-    return f"{folder(company)}/{member}/{day}/{digest}.parquet"
+    return f"{folder(company)}/{member}/{day}.{digest}.parquet"
 
 
 def quarantine_key(partition: str) -> str:

@@ -19,7 +19,7 @@ LOCK = "select pg_advisory_xact_lock(hashtext('UpsellMigration'))"
 
 
 class MigrationRefused(UpsellError):
-    """A rollback without confirmation, or a schema that is not what the migrations made."""
+    """A rollback without confirmation."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ def down(connection: Connection, *, confirmed: bool) -> dict[str, int]:
     """
     connection.execute(LOCK)
     applied = [migration for migration in status(connection) if migration.applied_at is not None]
-    rows = {table: _count(connection, table) for migration in applied for table in migration.created}
+    there = _tables(connection)
+    rows = {table: _count(connection, table) for migration in applied for table in migration.created if table in there}
     if applied and not confirmed:
         told = ", ".join(f"{table} {count:,}" for table, count in sorted(rows.items()))
         raise MigrationRefused(f"A rollback drops these tables and their rows ({told}): repeat it with --yes to confirm.")

@@ -3,9 +3,8 @@
     rebuild(company)  Postgres -> snapshot -> features -> a built generation in the object store
     release(company)  the built generation -> Redis, past the gates, one pointer moved
 
-Companies are independent: one that fails is reported, the others are published. With PREFECT_API_URL set the companies are
-tasks of a Prefect flow; without a server the same functions run in this process, because Prefect's temporary server takes
-longer to start than most nights take (DECISIONS.md, 4).
+Companies are independent: one that fails is reported, the others are published. `flows/deployments.py` runs the same as a
+Prefect flow, one task per company.
 """
 
 from __future__ import annotations
@@ -13,22 +12,17 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import stamina
-from prefect import flow, task
-from prefect.artifacts import create_markdown_artifact
 
 import sql
 from flows.connections import postgres
 from flows.derive import UNKNOWN_PRODUCTS, derive, read_features
-from flows.doors import open_services
 from flows.errors import ServiceUnavailable, UpsellError
 from flows.extract import extract
 from flows.object_store import open_store
-from flows.progress import silent
 from flows.publish import publish
 from flows.settings import Settings
 from flows.train import train
@@ -108,28 +102,8 @@ def due_companies(settings: Settings, chosen: list[str] | None) -> list[str]:
 
 
 def night(settings: Settings, chosen: list[str] | None, watermark: datetime, progress: Progress) -> list[CompanyNight]:
-    """The whole night in this process, without Prefect's engine."""
+    """The whole night, company by company."""
     return [company_night(settings, company, watermark, progress) for company in due_companies(settings, chosen)]
-
-
-@task(task_run_name="{company}")
-def company_task(settings: Settings, company: str, watermark: datetime) -> CompanyNight:
-    """`company_night` as a task of its own, so that Prefect shows each company."""
-    return company_night(settings, company, watermark, silent)
-
-
-@flow(name="nightly", log_prints=True, validate_parameters=True)
-def nightly(companies: list[str] | None = None, as_of: datetime | None = None) -> list[dict[str, Any]]:
-    """The night as a Prefect flow: its deployment in prefect.yaml runs it by schedule. Events at or after `as_of` (default:
-    now) are not looked at. Fails when any company failed, after all have been tried."""
-    settings = open_services(Settings.from_env())
-    watermark = as_of_utc(as_of)
-    due = due_companies(settings, companies)
-    nights = [future.result() for future in [company_task.submit(settings, company, watermark) for company in due]]
-    create_markdown_artifact(key="nightly", markdown=as_markdown(nights), description=f"Night up to {instant(watermark)}")
-    if failed := failures(nights):
-        raise UpsellError(failed)
-    return [asdict(row) for row in nights]
 
 
 def as_of_utc(as_of: datetime | None) -> datetime:
@@ -142,15 +116,3 @@ def as_of_utc(as_of: datetime | None) -> datetime:
 def failures(nights: list[CompanyNight]) -> str | None:
     """One sentence per company that failed, or None."""
     return " ".join(row.error for row in nights if row.error) or None
-
-
-def as_markdown(nights: list[CompanyNight]) -> str:
-    """The night's report as a table."""
-    head = (
-        "| company | generation | payloads | orders | views | quarantined | seconds | error |\n|---|---|---|---|---|---|---|---|\n"
-    )
-    return head + "\n".join(
-        f"| {row.company} | {row.generation or 'unchanged'} | {row.n_payloads:,} | {row.counts.get('orders', 0):,} "
-        f"| {row.counts.get('views', 0):,} | {sum(row.quarantined.values()):,} | {row.seconds} | {row.error or ''} |"
-        for row in nights
-    )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
+
+import polars as pl
 
 from flows.errors import ServiceUnavailable, SettingsError
 
@@ -35,7 +40,7 @@ def open_store(uri: str, cache: Path) -> ObjectStore:
     Raises SettingsError for another scheme.
     """
     parts = urlsplit(uri)
-    if parts.scheme == "file":
+    if parts.scheme == "file" and not parts.netloc and parts.path:
         return FileStore(Path(unquote(parts.path)))
     if parts.scheme == "s3" and parts.netloc:
         return S3Store(parts.netloc, parts.path.strip("/"), cache)
@@ -67,7 +72,7 @@ class FileStore:
         return path
 
     def keys(self, prefix: str) -> list[str]:
-        folder = self.root / prefix if prefix.endswith("/") else (self.root / prefix).parent
+        folder = self.root / prefix.rpartition("/")[0]
         found = (str(path.relative_to(self.root)) for path in folder.rglob("*") if path.is_file() and path.name[0] != ".")
         return sorted(key for key in found if key.startswith(prefix))
 
@@ -90,16 +95,15 @@ class S3Store:
 
     def put(self, key: str, content: bytes) -> None:
         self._call("put_object", Key=self.prefix + key, Body=content)
+        # the features of a watermark are derived again under the same key
+        (self.cache / key).unlink(missing_ok=True)
 
     def get(self, key: str) -> bytes | None:
-        from botocore.exceptions import ClientError
-
-        try:
-            return bytes(self._call("get_object", Key=self.prefix + key)["Body"].read())
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+        with self._reached():
+            try:
+                return bytes(self.client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].read())
+            except self.client.exceptions.NoSuchKey:
                 return None
-            raise
 
     def fetch(self, key: str) -> Path:
         path = self.cache / key
@@ -111,8 +115,9 @@ class S3Store:
         return path
 
     def keys(self, prefix: str) -> list[str]:
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix + prefix)
-        return sorted(row["Key"].removeprefix(self.prefix) for page in pages for row in page.get("Contents", []))
+        with self._reached():
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix + prefix)
+            return sorted(row["Key"].removeprefix(self.prefix) for page in pages for row in page.get("Contents", []))
 
     def delete(self, keys: list[str]) -> None:
         for start in range(0, len(keys), 1000):
@@ -121,17 +126,30 @@ class S3Store:
             for key in keys[start : start + 1000]:
                 (self.cache / key).unlink(missing_ok=True)
 
-    def _call(self, operation: str, **arguments: Any) -> Any:
-        from botocore.exceptions import BotoCoreError
+    def _call(self, operation: str, **arguments: Any) -> None:
+        with self._reached():
+            getattr(self.client, operation)(Bucket=self.bucket, **arguments)
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            return getattr(self.client, operation)(Bucket=self.bucket, **arguments)
-        except BotoCoreError as error:
+            yield
+        except (BotoCoreError, ClientError) as error:
             raise ServiceUnavailable(
-                f"The object store s3://{self.bucket} cannot be used ({error}): check SNAPSHOT_URI."
+                f"The object store s3://{self.bucket} cannot be used ({error}): check SNAPSHOT_URI, AWS_ENDPOINT_URL and the "
+                "credentials, then run the same command again."
             ) from error
 
 
 def scratch() -> tempfile.TemporaryDirectory[str]:
     """A folder for a step's intermediate files, gone with the step."""
     return tempfile.TemporaryDirectory(prefix="upsell-")
+
+
+def parquet_bytes(frame: pl.DataFrame) -> bytes:
+    """A frame as one Parquet file; the same frame gives the same bytes."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="zstd", compression_level=1, statistics=False)
+    return buffer.getvalue()

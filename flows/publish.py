@@ -6,12 +6,13 @@ before keeps its keys until RETIRE_AFTER_HOURS have passed. Every step may be ki
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
+from functools import partial
+from itertools import chain, islice, pairwise
 
 import polars as pl
 import redis
@@ -21,13 +22,14 @@ from flows.errors import PublishRefused
 from flows.layout import generation_key, generations_prefix
 from flows.object_store import ObjectStore
 from flows.settings import Settings
-from models.generation import CHANGED_CHANNEL, COMPANIES_KEY, Manifest, kept_key, live_key, manifest_key, payload_prefix
-from models.payloads import payloads
-from models.recommenders import RECOMMENDERS
+from models.generation import CHANGED_CHANNEL, COMPANIES_KEY, Kind, Manifest, kept_key, live_key, manifest_key, payload_prefix
+from models.payloads import payloads, product_fragments
+from models.recommenders import COLUMNS
 from models.snapshot import instant
 
 Progress = Callable[[str, int, int], None]
 BATCH = 500
+CHUNK_ROWS = 100_000
 
 # KEYS: live pointer, kept generations, companies. ARGV: generation, its record, company, channel, "1" to allow an older one.
 # Ids begin with the watermark, so they compare by it.
@@ -65,6 +67,8 @@ def publish(settings: Settings, store: ObjectStore, manifest: Manifest, progress
         _record(client, manifest, n_keys=0, published_at=None)
         n_keys = _write(client, store, manifest, progress)
         outcome = _switch(client, manifest, n_keys, allow_older=False)
+        if outcome != "switched":
+            _give_up(settings, client, store, manifest)
         if outcome == "superseded":
             raise PublishRefused(
                 f"{company}: another run published while {manifest.id} was written: run the command again if it should win."
@@ -95,8 +99,9 @@ def rollback(settings: Settings, store: ObjectStore, company: str, to: str | Non
                 "`upsell publish --to ...` brings back a built one."
             )
         manifest = Manifest.from_json(document)
-        _switch(client, manifest, there[manifest.id].n_keys, allow_older=True, published_at=there[manifest.id].published_at)
+        # first: a run that is killed here leaves nothing live that expires
         _unexpire(client, store, manifest)
+        _switch(client, manifest, there[manifest.id].n_keys, allow_older=True, published_at=there[manifest.id].published_at)
         _retire(settings, client, store, company, live=manifest.id)
     return manifest
 
@@ -151,26 +156,55 @@ def _write(client: redis.Redis, store: ObjectStore, manifest: Manifest, progress
     """Write every payload, then the manifest, and count them in Redis."""
     company, generation = manifest.company, manifest.id
     products = read_kind(store, company, generation, "products")
-    evidence = {row.kind: row.evidence for row in RECOMMENDERS}
-    kinds = [kind.kind for kind in manifest.kinds]
+    fragments = product_fragments(products)
     expected = sum(kind.n_anchors for kind in manifest.kinds)
     found = 0
     # a kept generation that is published again: killed half-way, it must look unexpired, or its new keys would never expire
     client.persist(manifest_key(company, generation))
-    for kind in kinds:
-        rows = payloads(read_kind(store, company, generation, kind), products, evidence[kind])
-        prefix = payload_prefix(company, generation, kind)
-        pairs = iter(zip((prefix + anchor for anchor in rows["anchor_id"]), rows["payload"], strict=True))
-        while batch := dict(islice(pairs, BATCH)):
-            client.mset(batch)
-            found += client.exists(*batch)
-            progress(f"publish {company}", found, expected)
+    for kind in manifest.kinds:
+        frame = read_kind(store, company, generation, kind.kind)
+        prefix = payload_prefix(company, generation, kind.kind)
+        evidence = tuple(name for name in frame.columns if name not in COLUMNS)
+        made = _ahead(partial(payloads, fragments=fragments, evidence=evidence), _whole_anchors(frame))
+        for rows in chain(made, [_empty_pages(kind, frame, products)]):
+            pairs = iter(zip((prefix + anchor for anchor in rows["anchor_id"]), rows["payload"], strict=True))
+            while batch := dict(islice(pairs, BATCH)):
+                client.mset(batch)
+                found += client.exists(*batch)
+                progress(f"publish {company}", found, expected)
     client.set(manifest_key(company, generation), manifest.to_json())
     if found != expected:
         raise PublishRefused(
             f"{company}: Redis holds {found} of {expected} payloads of {generation}: look at its maxmemory and log."
         )
     return found
+
+
+def _empty_pages(kind: Kind, frame: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
+    """Payloads of pages that have nothing to show: without them the read API would fall back to what must not be shown there,
+    the page's own product for one."""
+    pages = products.filter(pl.lit(kind.section is not None) & pl.col("is_shown")).select(pl.col("product_id").alias("anchor_id"))
+    return pages.join(frame, on="anchor_id", how="anti").with_columns(pl.lit(b"[]\n[]").alias("payload"))
+
+
+def _whole_anchors(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """The frame in pieces of about CHUNK_ROWS rows, no anchor divided: a large shop's payloads never lie in memory at once."""
+    ordered = frame.sort("anchor_id", "rank")
+    starts = ordered.select(pl.arg_where(pl.col("anchor_id").ne_missing(pl.col("anchor_id").shift(1)))).to_series()
+    cuts = [*starts.filter(starts // CHUNK_ROWS != (starts // CHUNK_ROWS).shift(1)), ordered.height]
+    return (ordered.slice(start, end - start) for start, end in pairwise([0, *cuts]) if end > start)
+
+
+def _ahead(make: Callable[[pl.DataFrame], pl.DataFrame], pieces: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """`make` of every piece, the next one in a thread while the caller works on the last."""
+    with ThreadPoolExecutor(1) as maker:
+        pending: Future[pl.DataFrame] | None = None
+        for piece in pieces:
+            done, pending = pending, maker.submit(make, piece)
+            if done is not None:
+                yield done.result()
+        if pending is not None:
+            yield pending.result()
 
 
 def _switch(client: redis.Redis, manifest: Manifest, n_keys: int, *, allow_older: bool, published_at: str | None = None) -> str:
@@ -200,9 +234,22 @@ def _drop_unfinished(client: redis.Redis, store: ObjectStore, manifest: Manifest
     """Keys of a run that was killed while it wrote were never read by anyone: delete them."""
     for row in kept_generations(client, manifest.company):
         if row.published_at is None and row.id != manifest.id:
-            client.hdel(kept_key(manifest.company), row.id)
-            for batch in _key_batches(client, store, manifest.company, row.id):
-                client.unlink(*batch)
+            _drop(client, store, manifest.company, row.id)
+
+
+def _give_up(settings: Settings, client: redis.Redis, store: ObjectStore, manifest: Manifest) -> None:
+    """Leave no key of a generation that may not go live, unless it was published before: then it is retired again."""
+    published = {row.id for row in kept_generations(client, manifest.company) if row.published_at}
+    if manifest.id not in published:
+        _drop(client, store, manifest.company, manifest.id)
+    elif live := live_generation(client, manifest.company):
+        _retire(settings, client, store, manifest.company, live)
+
+
+def _drop(client: redis.Redis, store: ObjectStore, company: str, generation: str) -> None:
+    client.hdel(kept_key(company), generation)
+    for batch in _key_batches(client, store, company, generation):
+        client.unlink(*batch)
 
 
 def _unexpire(client: redis.Redis, store: ObjectStore, manifest: Manifest) -> None:
@@ -249,11 +296,12 @@ def _keys(client: redis.Redis, store: ObjectStore, company: str, generation: str
         pattern = payload_prefix(company, generation, "")[:-1] + "*"
         yield from (_decoded(key) for key in client.scan_iter(match=pattern, count=1000))
         return
+    products = read_kind(store, company, generation, "products")
     for kind in Manifest.from_json(document).kinds:
         prefix = payload_prefix(company, generation, kind.kind)
-        content = store.get(generation_key(company, generation, f"{kind.kind}.parquet")) or b""
-        anchors = pl.read_parquet(io.BytesIO(content), columns=["anchor_id"])["anchor_id"].unique()
-        yield from (prefix + anchor for anchor in anchors)
+        frame = read_kind(store, company, generation, kind.kind).select("anchor_id").unique()
+        empty = _empty_pages(kind, frame, products)
+        yield from (prefix + anchor for anchor in chain(frame["anchor_id"], empty["anchor_id"]))
 
 
 def _decoded(reply: bytes | str) -> str:

@@ -41,12 +41,12 @@ class Scanner:
         # COPY, which the scanner uses, takes no server-side parameters: psycopg binds them as literals of their types
         statement = psycopg.ClientCursor(self.connection).mogrify(query, bound)
         cursor = self.duck.cursor()
-        self._execute(cursor, "set timezone = 'UTC'")
-        rows = self._execute(cursor, "select * from postgres_query('platform', ?)", [statement]).to_arrow_table()
-        if check is not None:
-            cursor.register("extracted", rows)
-            rows = cursor.execute(check.rstrip().removesuffix(";")).to_arrow_table()
-        frame = pl.from_arrow(rows)
+        try:
+            cursor.execute("set timezone = 'UTC'")
+            rows = cursor.sql("select * from postgres_query('platform', ?)", params=[statement])
+            frame = (rows.query("extracted", check) if check else rows).pl()
+        except duckdb.Error as error:
+            raise self._away(error) from error
         assert isinstance(frame, pl.DataFrame)
         return frame
 

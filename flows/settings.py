@@ -33,17 +33,20 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Read the environment, `.env` below it; empty values count as unset.
 
-        Raises SettingsError for a value of the wrong type.
+        Raises SettingsError for a value of the wrong type or out of range.
         """
         env = {**dotenv_values(".env"), **(os.environ if environ is None else environ)}
         given = {key: value for key, value in env.items() if value}
 
-        def number(name: str, default: T) -> T:
+        def number(name: str, default: T, low: float, high: float) -> T:
             try:
-                return type(default)(given.get(name, default))
+                value = type(default)(given.get(name, default))
             except ValueError:
                 kind = type(default).__name__
                 raise SettingsError(f"{name} is {given[name]!r}: give it as {kind}.") from None
+            if not low <= value <= high:
+                raise SettingsError(f"{name} is {given[name]!r}: give a number from {low} to {high}.")
+            return value
 
         return cls(
             local_dir=Path(given.get("LOCAL_DIR", ".local")).absolute(),
@@ -51,10 +54,10 @@ class Settings:
             redis_url=given.get("REDIS_URL"),
             snapshot_uri=given.get("SNAPSHOT_URI"),
             jwt_secret=given.get("JWT_SECRET"),
-            retry_seconds=number("RETRY_SECONDS", cls.retry_seconds),
-            statement_timeout_seconds=number("STATEMENT_TIMEOUT_SECONDS", cls.statement_timeout_seconds),
-            retire_after_hours=number("RETIRE_AFTER_HOURS", cls.retire_after_hours),
-            coverage_gate=number("COVERAGE_GATE", cls.coverage_gate),
+            retry_seconds=number("RETRY_SECONDS", cls.retry_seconds, 0, 86_400),
+            statement_timeout_seconds=number("STATEMENT_TIMEOUT_SECONDS", cls.statement_timeout_seconds, 1, 86_400),
+            retire_after_hours=number("RETIRE_AFTER_HOURS", cls.retire_after_hours, 1, 8_760),
+            coverage_gate=number("COVERAGE_GATE", cls.coverage_gate, 0, 1),
         )
 
     @property

@@ -12,17 +12,18 @@ from flows.settings import Settings
 
 COMPANY_SCOPES = ("company:read", "company:write")
 SCOPES = (*COMPANY_SCOPES, "platform:admin")
+LONGEST_HOURS = 87_600
 
 
 def sign(settings: Settings, company: str, scopes: list[str], hours: int) -> str:
     """A JWT (HS256) with the claims `sub`, `scope` (list), `companyId`, `iat` and `exp`.
 
-    Raises SettingsError for a scope that the API does not know or a life that is not positive.
+    Raises SettingsError for a scope that the API does not know or a life that is not positive or longer than ten years.
     """
     if unknown := sorted(set(scopes) - set(SCOPES)):
         raise SettingsError(f"--scope {unknown[0]} is unknown: use {', '.join(SCOPES)}.")
-    if hours <= 0:
-        raise SettingsError(f"--hours is {hours}: give at least 1.")
+    if not 1 <= hours <= LONGEST_HOURS:
+        raise SettingsError(f"--hours is {hours}: give 1 to {LONGEST_HOURS}.")
     issued_at = datetime.now(UTC)
     claims = {
         "sub": "upsell-token",

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 
-import polars as pl
-
 from flows.errors import CheckFailed
 from flows.layout import generation_key
-from flows.object_store import ObjectStore
+from flows.object_store import ObjectStore, parquet_bytes
 from models.features import Features
 from models.generation import Kind, Manifest
 from models.recommenders import RECOMMENDERS, faults
@@ -29,15 +26,17 @@ def train(
     Raises CheckFailed when a recommender returns what must not be published.
     """
     eligible = features.eligible()["product_id"]
-    files: dict[str, bytes] = {"products": _parquet(features.products.sort("product_id"))}
+    files: dict[str, bytes] = {"products": parquet_bytes(features.products.sort("product_id"))}
     kinds = []
     for done, recommender in enumerate(RECOMMENDERS, start=1):
         frame = recommender.recommend(features)
         if wrong := faults(frame, eligible):
             raise CheckFailed(f"{features.company}: {recommender.kind} may not be published: {'; '.join(wrong)}.")
         section = recommender.section(features.config) if recommender.section else None
-        kinds.append(Kind(recommender.kind, frame["anchor_id"].n_unique(), frame.height, section))
-        files[recommender.kind] = _parquet(frame)
+        # every page has a payload, an empty one where there is nothing to show
+        n_anchors = features.shown().height if section else frame["anchor_id"].n_unique()
+        kinds.append(Kind(recommender.kind, n_anchors, frame.height, section))
+        files[recommender.kind] = parquet_bytes(frame)
         progress(f"train {features.company}", done, len(RECOMMENDERS))
     quarantined = {**snapshot.quarantined, **({"unknown product": n_unknown} if n_unknown else {})}
     manifest = Manifest(
@@ -69,13 +68,8 @@ def _counts(features: Features) -> dict[str, int]:
 
 
 def _generation_id(manifest: Manifest, files: dict[str, bytes]) -> str:
-    digest = hashlib.sha256(manifest.to_json())
+    # without the watermark: two nights with the same content are seen to have it by the end of their ids
+    digest = hashlib.sha256(replace(manifest, watermark="").to_json())
     for name in sorted(files):
         digest.update(hashlib.sha256(files[name]).digest())
     return f"{stamp(datetime.fromisoformat(manifest.watermark))}-{digest.hexdigest()[:12]}"
-
-
-def _parquet(frame: pl.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd")
-    return buffer.getvalue()

@@ -1,0 +1,197 @@
+"""The demo: embedded services, migrations, sample shops, one night, and the read API, from nothing to the first answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import polars as pl
+from psycopg.types.json import Jsonb
+
+import sql
+from flows import embedded, migrate
+from flows.connections import postgres, redis_client
+from flows.doors import open_services
+from flows.errors import CheckFailed, UpsellError
+from flows.load import CompanyRow, load
+from flows.nightly import failures, night
+from flows.object_store import open_store
+from flows.progress import Reporter
+from flows.publish import live_generation, read_kind
+from flows.samples import SAMPLES, Sample
+from flows.settings import Settings
+from flows.simulate import simulate, write
+from flows.tokens import COMPANY_SCOPES, sign, signing_secret
+from models.generation import WHOLE_COMPANY
+
+COMPANIES = (*SAMPLES, "simulated")
+SIMULATED_LINES = 20_000
+# a year of a wholesaler is looked back on as a whole; the other shops have the defaults
+CONFIGURED = {"online-retail": {"lookbackDays": 365}}
+
+
+@dataclass(frozen=True)
+class Running:
+    """Addresses of a running demo, a token with every company scope per company, and a best seller per company to ask for."""
+
+    api: str
+    settings: Settings
+    tokens: dict[str, str]
+    best_sellers: dict[str, str]
+
+
+def run_demo(settings: Settings, *, leave: bool, as_json: bool) -> None:
+    """Prepare everything, run the API, then check and stop (`leave`) or serve until SIGINT or SIGTERM.
+
+    Raises CheckFailed when an endpoint does not answer as it must.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    were_running = embedded.status(settings.local_dir) is not None
+    try:
+        opened = open_services(settings)
+        prepare(opened)
+        with _api(opened) as address:
+            demo = Running(address, opened, _tokens(opened), _best_sellers(opened))
+            if leave:
+                check(demo)
+                print(json.dumps({"demo": "ok"}) if as_json else "demo ok", flush=True)
+            else:
+                _announce(demo, as_json)
+                signal.pause()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        # what this run started ends with it
+        if not were_running:
+            embedded.stop(settings.local_dir)
+
+
+def prepare(settings: Settings) -> None:
+    """Schema, sample shops and one night. A second demo finds all that the first one loaded."""
+    with postgres(settings) as connection:
+        migrate.up(connection)
+    with Reporter() as progress:
+        for company in COMPANIES:
+            if not _is_loaded(settings, company):
+                sample = SAMPLES.get(company) or _simulated(settings)
+                load(settings, company, sample.files, progress=progress, company_row=sample.row)
+                _configure(settings, company)
+        nights = night(settings, list(COMPANIES), datetime.now(UTC), progress)
+    if failed := failures(nights):
+        raise UpsellError(failed)
+
+
+def check(demo: Running) -> None:
+    """Ask every endpoint what a newcomer would ask. Raises CheckFailed, naming the endpoint and what it said."""
+    _expect(demo, "/api/health", 200, lambda body: body["status"] == "ok")
+    for company, product in demo.best_sellers.items():
+        page = _page(company, product)
+        _expect(demo, page, 200, lambda body: bool(body["sections"][0]["products"]))
+        also_bought = page.replace("recommendations?", "recommendations/also-bought?")
+        _expect(demo, also_bought, 200, lambda body: body["type"] == "ALSO_BOUGHT")
+    _expect(demo, page.partition("?")[0], 400, lambda body: body["errors"][0]["field"] == "companyId")
+    _expect(demo, _page("no-such-company", "1"), 404, lambda body: body["status"] == 404)
+
+
+def _expect(demo: Running, path: str, status: int, holds: Any) -> None:
+    try:
+        with urllib.request.urlopen(demo.api + path, timeout=10) as response:
+            found, body = response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        found, body = error.code, json.load(error)
+    if found != status or not holds(body):
+        raise CheckFailed(f"GET {path} answered {found} where {status} was due: {json.dumps(body)[:300]}")
+
+
+def _page(company: str, product: str) -> str:
+    return f"/api/products/{urllib.parse.quote(product, safe='')}/recommendations?companyId={urllib.parse.quote(company)}"
+
+
+@contextmanager
+def _api(settings: Settings) -> Iterator[str]:
+    """The read API as a process of its own; yields its address once it listens."""
+    environ = {**os.environ, "REDIS_URL": settings.redis_url or "", "DATABASE_URL": settings.database_url or ""}
+    environ["JWT_SECRET"] = signing_secret(settings)
+    command = [sys.executable, "-m", "serving", "--port", str(_port())]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise UpsellError("The read API did not start: its reason stands above.")
+        try:
+            yield json.loads(line)["api"]
+        finally:
+            process.terminate()
+
+
+def _announce(demo: Running, as_json: bool) -> None:
+    document = {
+        "api": demo.api,
+        # the admin pages are not built yet
+        "admin": None,
+        "databaseUrl": demo.settings.database_url,
+        "redisUrl": demo.settings.redis_url,
+        "tokens": demo.tokens,
+    }
+    if as_json:
+        print(json.dumps(document), flush=True)
+        return
+    lines = [f"API       {demo.api}", f"Postgres  {demo.settings.database_url}", f"Redis     {demo.settings.redis_url}", "", "Try:"]
+    lines += [f"  curl '{demo.api}{_page(company, product)}'" for company, product in demo.best_sellers.items()]
+    lines += [f"  curl '{demo.api}/api/health'", "", f"A token of {next(iter(demo.tokens))}: {next(iter(demo.tokens.values()))}"]
+    print("\n".join([*lines, "", "Ctrl-C stops everything that this demo started."]), flush=True)
+
+
+def _tokens(settings: Settings) -> dict[str, str]:
+    return {company: sign(settings, company, list(COMPANY_SCOPES), hours=12) for company in COMPANIES}
+
+
+def _best_sellers(settings: Settings) -> dict[str, str]:
+    store = open_store(settings.snapshots, settings.local_dir / "cache")
+    found = {}
+    with redis_client(settings) as client:
+        for company in COMPANIES:
+            frame = read_kind(store, company, live_generation(client, company) or "", "popular")
+            best = frame.filter((pl.col("anchor_id") == WHOLE_COMPANY) & (pl.col("rank") == 1))
+            found[company] = str(best["product_id"].item())
+    return found
+
+
+def _simulated(settings: Settings) -> Sample:
+    files = write(simulate(SIMULATED_LINES), settings.local_dir / "simulated")
+    return Sample("simulated", CompanyRow("Simulated"), files)
+
+
+def _is_loaded(settings: Settings, company: str) -> bool:
+    with postgres(settings) as connection:
+        return connection.execute(sql.load("load/is_loaded"), {"company": company}).fetchone() is not None
+
+
+def _configure(settings: Settings, company: str) -> None:
+    if also_bought := CONFIGURED.get(company):
+        with postgres(settings) as connection:
+            connection.execute(sql.load("load/configuration"), {"company": company, "also_bought": Jsonb(also_bought)})
+
+
+def _port() -> int:
+    """8080 where it is free, else any."""
+    with socket.socket() as probe:
+        return 0 if probe.connect_ex(("127.0.0.1", 8080)) == 0 else 8080
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,63 @@
+"""The night and the backfill as Prefect flows: what the deployments of prefect.yaml run.
+
+They are thin: the same functions run without Prefect in `upsell nightly` and `upsell backfill` (DECISIONS.md, 4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+
+from flows.backfill import backfill_days
+from flows.doors import open_services
+from flows.errors import UpsellError
+from flows.nightly import CompanyNight, as_of_utc, company_night, due_companies, failures
+from flows.progress import silent
+from flows.settings import Settings
+from models.snapshot import instant
+
+
+@task(task_run_name="{company}")
+def night_of_company(settings: Settings, company: str, watermark: datetime) -> CompanyNight:
+    """One company's night as a task of its own, so that Prefect shows each company."""
+    return company_night(settings, company, watermark, silent)
+
+
+@flow(name="nightly", log_prints=True)
+def nightly(companies: list[str] | None = None, as_of: datetime | None = None) -> list[dict[str, Any]]:
+    """The night of the named companies, or of all active ones. Events at or after `as_of` (default: now) are not looked at.
+    Fails when any company failed, after all have been tried."""
+    settings = open_services(Settings.from_env())
+    watermark = as_of_utc(as_of)
+    due = due_companies(settings, companies)
+    nights = [future.result() for future in [night_of_company.submit(settings, company, watermark) for company in due]]
+    create_markdown_artifact(key="nightly", markdown=night_table(nights), description=f"Night up to {instant(watermark)}")
+    if failed := failures(nights):
+        raise UpsellError(failed)
+    return [asdict(row) for row in nights]
+
+
+@flow(name="backfill", log_prints=True)
+def backfill(start: date, end: date, reason: str, companies: list[str] | None = None) -> list[dict[str, Any]]:
+    """Rebuild the days of [start, end), then release once."""
+    done = backfill_days(open_services(Settings.from_env()), start, end, companies, reason, silent)
+    lines = [f"| {row.company} | {len(row.generations)} | {row.resumed_days} | {row.note} |" for row in done]
+    table = "\n".join(["| company | days | resumed | note |", "|---|---|---|---|", *lines])
+    create_markdown_artifact(key="backfill", markdown=table, description=f"{start} to {end}: {reason}")
+    return [asdict(row) for row in done]
+
+
+def night_table(nights: list[CompanyNight]) -> str:
+    """The night's report in Markdown, a row per company."""
+    head = (
+        "| company | generation | payloads | orders | views | quarantined | seconds | error |\n|---|---|---|---|---|---|---|---|\n"
+    )
+    return head + "\n".join(
+        f"| {row.company} | {row.generation or 'unchanged'} | {row.n_payloads:,} | {row.counts.get('orders', 0):,} "
+        f"| {row.counts.get('views', 0):,} | {sum(row.quarantined.values()):,} | {row.seconds} | {row.error or ''} |"
+        for row in nights
+    )
