@@ -7,7 +7,7 @@ import polars as pl
 from models import co_occurrence
 from models.features import Features
 from models.generation import WHOLE_COMPANY
-from models.popularity import popular
+from models.popularity import best_of
 
 # pairs are cut by time-weighted count, then by minCoOccurrences: the surplus keeps the second cut from emptying the first
 SURPLUS = 3
@@ -42,7 +42,7 @@ def also_bought(features: Features) -> pl.DataFrame:
     excluded = pl.col("category_id").is_in(rules["excludeCategories"]) | pl.col("category").is_in(rules["excludeCategories"])
     candidates = eligible.filter(~excluded.fill_null(False))
     own = _co_purchases(features, candidates["product_id"])
-    fill = _fill(features, candidates["product_id"])
+    fill = _fill(features, candidates)
     anchors = features.shown().select(pl.col("product_id").alias("anchor_id"))
     return (
         pl.concat([own, fill], how="diagonal_relaxed")
@@ -74,10 +74,9 @@ def _co_purchases(features: Features, candidates: pl.Series) -> pl.DataFrame:
     return counted.with_columns(words.alias("reason"), pl.int_range(pl.len()).over("anchor_id").alias("link_rank"))
 
 
-def _fill(features: Features, candidates: pl.Series) -> pl.DataFrame:
+def _fill(features: Features, candidates: pl.DataFrame) -> pl.DataFrame:
     """Best sellers of each anchor's category (link 1) and of the company (link 2), more than enough of each."""
-    best = popular(features).filter(pl.col("product_id").is_in(candidates.implode()))
-    best = best.rename({"anchor_id": "list_id", "rank": "link_rank"})
+    best = best_of(features, candidates).rename({"anchor_id": "list_id", "rank": "link_rank"})
     pages = features.shown().select(pl.col("product_id").alias("anchor_id"), "category_id")
     by_category = pages.join(best, left_on="category_id", right_on="list_id").with_columns(
         (pl.col("source") + " of the category").alias("source"), pl.lit(1).alias("link")

@@ -13,6 +13,7 @@ from sparse_dot_topn import sp_matmul_topn
 HALF_LIFE_DAYS = 90.0
 MAX_BASKET_PRODUCTS = 200
 MANTISSA_BITS = 53
+TIED_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,9 @@ def pair_statistics(
 
     baskets: order_id, product_id, age_days (>= 0), one row per order and product. candidates: ids of the products that may be
     recommended. A basket weighs exp(-ln 2 * age / half_life_days). Baskets of more than MAX_BASKET_PRODUCTS products
-    (wholesale lists) make no pairs, since their pairs grow with the square of their size and say little of what"""
+    (wholesale lists) make no pairs, since their pairs grow with the square of their size and say little of what goes together;
+    they still count in n_x, n_y, w_x and n_baskets. Equal partners: the one in more baskets first, then by id, also at the cut.
+    """
     products = baskets.group_by("product_id").agg(pl.len().alias("n")).sort(["n", "product_id"], descending=[True, False])
     orders = baskets.group_by("order_id").agg(pl.col("age_days").min(), pl.len().alias("size")).sort("order_id")
     if orders.is_empty():
@@ -47,8 +50,9 @@ def pair_statistics(
     pair_rows = incidence[paired]
     allowed = products["product_id"].is_in(candidates.implode()).to_numpy()
     steps = _steps(int(counts.max()))
-    anchor, partner, packed = _strongest(pair_rows, weights[paired], allowed, top_n, steps, n_threads)
-    n_xy, w_xy = _unpacked(packed, steps)
+    strongest = _strongest(pair_rows, weights[paired], allowed, top_n, steps, n_threads)
+    anchor, partner = strongest["anchor"].to_numpy(), strongest["partner"].to_numpy()
+    n_xy, w_xy = _unpacked(strongest["packed"].to_numpy(), steps)
     weighted = incidence.T @ weights
     pairs = pl.DataFrame(
         {
@@ -103,18 +107,36 @@ def _steps(max_count: int) -> tuple[float, float]:
 
 def _strongest(
     incidence: sparse.csr_matrix, weights: np.ndarray, allowed: np.ndarray, top_n: int, steps: tuple[float, float], n_threads: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> pl.DataFrame:
+    """anchor, partner (columns of `incidence`) and their packed sum, `top_n` per anchor."""
     per_weight, per_count = steps
     packed_weight = np.maximum(1.0, np.round(weights * per_weight)) * per_count + 1.0
     scaled = sparse.diags(packed_weight) @ incidence @ sparse.diags(allowed.astype(np.float64))
     scaled = scaled.tocsr()
     scaled.eliminate_zeros()
-    # one more than asked for: a product is its own strongest partner
-    product = sp_matmul_topn(incidence.T.tocsr(), scaled, top_n=top_n + 1, sort=True, n_threads=n_threads).tocoo()
-    keep = product.row != product.col
-    anchor, partner, packed = product.row[keep], product.col[keep], product.data[keep]
-    order = np.lexsort((partner, -packed, anchor))
-    return anchor[order], partner[order], packed[order]
+    by_product = incidence.T.tocsr()
+    # two more than asked for: a product is its own strongest partner, and the first one beyond the cut shows a tie
+    strongest = sp_matmul_topn(by_product, scaled, top_n=top_n + 2, sort=True, n_threads=n_threads)
+    found = _ranked(strongest, np.arange(incidence.shape[1]))
+    # which of equal partners sp_matmul_topn keeps is chance, so anchors with a tie at the cut are counted in full
+    tied = found.filter((pl.col("place") == top_n) & (pl.col("packed") == pl.col("packed").shift()))["anchor"]
+    parts = [found.filter(~pl.col("anchor").is_in(tied.implode()))]
+    for start in range(0, len(tied), TIED_ROWS):
+        anchors = tied[start : start + TIED_ROWS].to_numpy()
+        parts.append(_ranked(by_product[anchors] @ scaled, anchors).filter(pl.col("place") < top_n))
+    return pl.concat(parts).filter(pl.col("place") < top_n).sort("anchor", "place")
+
+
+def _ranked(sums: sparse.spmatrix, anchors: np.ndarray) -> pl.DataFrame:
+    """Pairs of different products, strongest first within an anchor; `place` counts from 0. Row i of `sums` is anchors[i]."""
+    entries = sums.tocoo()
+    pairs = {"anchor": anchors[entries.row], "partner": entries.col.astype(np.int64), "packed": entries.data}
+    return (
+        pl.DataFrame(pairs)
+        .filter(pl.col("anchor") != pl.col("partner"))
+        .sort(["anchor", "packed", "partner"], descending=[False, True, False])
+        .with_columns(pl.int_range(pl.len()).over("anchor").alias("place"))
+    )
 
 
 def _unpacked(packed: np.ndarray, steps: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Check = Callable[[Any], bool]
+LARGEST = 2**31 - 1
 
 
-def _whole(low: int, high: int | None = None) -> Check:
-    return lambda value: type(value) is int and value >= low and (high is None or value <= high)
+def _whole(low: int, high: int = LARGEST) -> Check:
+    return lambda value: type(value) is int and low <= value <= high
 
 
 def _number(low: float, high: float) -> Check:
@@ -87,7 +88,7 @@ FIELDS: dict[str, dict[str, tuple[Any, Check]]] = {
 @dataclass(frozen=True)
 class Configuration:
     """The four parts, complete: every field of FIELDS has a value that satisfies its check. `ignored` names the fields whose
-    stored value did not, and which therefore have their default."""
+    stored value did not (or the part, where it was no object), and which therefore have their default."""
 
     parts: dict[str, dict[str, Any]]
     ignored: list[str] = field(default_factory=list)
@@ -108,8 +109,10 @@ def merge(stored: dict[str, Any]) -> Configuration:
     parts: dict[str, dict[str, Any]] = {}
     ignored = []
     for part, fields in FIELDS.items():
-        given = stored.get(part) if isinstance(stored.get(part), dict) else {}
-        assert isinstance(given, dict)
+        given = stored.get(part) or {}
+        if not isinstance(given, dict):
+            ignored.append(part)
+            given = {}
         parts[part] = {name: given.get(name, default) for name, (default, _) in fields.items()}
         for name, (default, holds) in fields.items():
             if not holds(parts[part][name]):

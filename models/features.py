@@ -10,6 +10,7 @@ import polars as pl
 from models.configuration import Configuration
 
 MEMBERS = ("baskets", "views", "products")
+LONGEST_LOOKBACK_DAYS = 36_525
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Features:
 
 
 def _recent(events: pl.DataFrame, at: str, window_end: datetime, lookback_days: int) -> pl.DataFrame:
-    start = window_end - timedelta(days=lookback_days)
+    # a lookback has no upper bound, the calendar has
+    start = window_end - timedelta(days=min(lookback_days, LONGEST_LOOKBACK_DAYS))
     age = (pl.lit(window_end) - pl.col(at)).dt.total_seconds() / 86_400
     return events.filter(pl.col(at) > start).with_columns(age.alias("age_days"))

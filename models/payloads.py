@@ -8,9 +8,12 @@ from __future__ import annotations
 import polars as pl
 
 
-def payloads(frame: pl.DataFrame, products: pl.DataFrame, evidence: tuple[str, ...]) -> pl.DataFrame:
-    """anchor_id and payload (two lines of JSON: products, evidence; see models/generation.py), ordered by anchor_id."""
-    shown = frame.join(product_fragments(products), on="product_id", how="left", maintain_order="left")
+def payloads(frame: pl.DataFrame, fragments: pl.DataFrame, evidence: tuple[str, ...]) -> pl.DataFrame:
+    """anchor_id and payload (bytes: two lines of JSON, products and evidence; see models/generation.py), by anchor_id.
+
+    frame: whole anchors of a RECOMMENDATIONS frame; fragments: of `product_fragments`; evidence: the kind's evidence columns.
+    """
+    shown = frame.join(fragments, on="product_id", how="left", maintain_order="left")
     count = pl.format(',"coOccurrenceCount":{}', "n_xy") if "n_xy" in frame.columns else pl.lit(None, dtype=pl.String)
     item = pl.concat_str(
         "fragment",
@@ -21,8 +24,9 @@ def payloads(frame: pl.DataFrame, products: pl.DataFrame, evidence: tuple[str, .
     )
     shown = shown.select("anchor_id", "rank", item.alias("item"), _evidence(evidence).alias("evidence"))
     lines = shown.sort("anchor_id", "rank").group_by("anchor_id", maintain_order=True)
-    joined = lines.agg(pl.col("item").str.join(","), pl.col("evidence").str.join(","))
-    return joined.select("anchor_id", pl.format("[{}]\n[{}]", "item", "evidence").alias("payload"))
+    # joining lists is four times as fast as joining strings while grouping
+    joined = lines.agg("item", "evidence").with_columns(pl.col("item", "evidence").list.join(","))
+    return joined.select("anchor_id", pl.format("[{}]\n[{}]", "item", "evidence").cast(pl.Binary).alias("payload"))
 
 
 def product_fragments(products: pl.DataFrame) -> pl.DataFrame:
@@ -60,10 +64,11 @@ def _text(column: str) -> pl.Expr:
 
 
 def _number(column: str) -> pl.Expr:
-    return pl.col(column).cast(pl.String)
+    """A JSON number; null for NaN and the infinities, which JSON does not know."""
+    return pl.when(pl.col(column).is_finite()).then(pl.col(column).cast(pl.String))
 
 
 def _amount(column: str) -> pl.Expr:
-    """Whole cents as a JSON number with two decimals: 255 -> 2.55, 5 -> 0.05."""
-    cents = pl.col(column)
+    """Whole cents as a JSON number with two decimals: 255 -> 2.55, 5 -> 0.05; null for a negative price, which is none."""
+    cents = pl.when(pl.col(column) >= 0).then(pl.col(column))
     return pl.format("{}.{}", cents // 100, (cents % 100).cast(pl.String).str.zfill(2))

@@ -27,21 +27,26 @@ def popular(features: Features) -> pl.DataFrame:
     """Best sellers as recommendations: anchor "" is the whole company, any other anchor a category id.
 
     score: orders with the product, each weighted by exp(-ln 2 * age / 30 days), as a share (0..1) of the first in its list.
-    n_events: orders in the window. A shop without any order ranks by viewing sessions instead and says so in `source`.
+    n_events: orders in the window. Where nothing eligible was ordered, viewing sessions rank instead and `source` says so.
     """
+    return best_of(features, features.eligible())
+
+
+def best_of(features: Features, candidates: pl.DataFrame) -> pl.DataFrame:
+    """The same lists of no other products than `candidates` (product_id, category_id)."""
     window_days = int(features.config.also_bought["lookbackDays"])
-    events, source = _events(features, window_days)
+    events, source = _events(features, candidates, window_days)
     age_weight = (-math.log(2) / HALF_LIFE_DAYS * pl.col("age_days")).exp()
     counted = events.group_by("product_id").agg(pl.len().cast(pl.Int64).alias("n_events"), age_weight.sum().alias("weight"))
-    candidates = counted.join(features.eligible().select("product_id", "category_id"), on="product_id")
+    sold = counted.join(candidates.select("product_id", "category_id"), on="product_id")
     lists = pl.concat(
         [
-            candidates.with_columns(pl.lit(WHOLE_COMPANY).alias("anchor_id")),
-            candidates.filter(pl.col("category_id").is_not_null()).with_columns(pl.col("category_id").alias("anchor_id")),
+            sold.with_columns(pl.lit(WHOLE_COMPANY).alias("anchor_id")),
+            sold.filter(pl.col("category_id").is_not_null()).with_columns(pl.col("category_id").alias("anchor_id")),
         ]
     )
     # rounded, so that sums in another order give the same ranks
-    ranked = lists.with_columns(pl.col("weight").round(9)).sort(
+    ranked = lists.with_columns(pl.col("weight").round_sig_figs(9)).sort(
         ["anchor_id", "weight", "n_events", "product_id"], descending=[False, True, True, False]
     )
     unit = pl.lit("orders" if source == "best seller" else "sessions")
@@ -49,7 +54,8 @@ def popular(features: Features) -> pl.DataFrame:
         ranked.with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("anchor_id").alias("rank"))
         .filter(pl.col("rank") <= MAX_RANK)
         .with_columns(
-            (pl.col("weight") / pl.col("weight").max().over("anchor_id")).round(6).alias("score"),
+            # 0 / 0: events so old that their weight is nothing
+            (pl.col("weight") / pl.col("weight").max().over("anchor_id")).fill_nan(0).round(6).alias("score"),
             pl.lit(source).alias("source"),
             pl.format("{}: {} {} in {} days", pl.lit(source.capitalize()), "n_events", unit, pl.lit(window_days)).alias("reason"),
             pl.lit(window_days, dtype=pl.Int64).alias("window_days"),
@@ -58,8 +64,8 @@ def popular(features: Features) -> pl.DataFrame:
     )
 
 
-def _events(features: Features, window_days: int) -> tuple[pl.DataFrame, str]:
-    baskets = features.recent_baskets(window_days)
+def _events(features: Features, candidates: pl.DataFrame, window_days: int) -> tuple[pl.DataFrame, str]:
+    baskets = features.recent_baskets(window_days).join(candidates, on="product_id", how="semi")
     if not baskets.is_empty():
         return baskets.select("product_id", "age_days"), "best seller"
     sessions = features.recent_views(window_days).group_by("session_id", "product_id").agg(pl.col("age_days").min())

@@ -43,14 +43,14 @@ def faults(frame: pl.DataFrame, eligible: pl.Series) -> list[str]:
 
     Ranks are dense from 1 per anchor, nothing recommends itself or twice, only eligible products are shown, scores are finite.
     """
-    per_anchor = frame.group_by("anchor_id").agg(
-        pl.len(), pl.col("rank").max().alias("last"), pl.col("rank").n_unique().alias("ranks")
-    )
+    # 1 to n in any order: n different numbers, the least of them 1 and the largest n
+    dense = (pl.col("rank").min() == 1) & (pl.col("rank").max() == pl.len()) & (pl.col("rank").n_unique() == pl.len())
+    per_anchor = frame.group_by("anchor_id", maintain_order=True).agg(dense.fill_null(False).alias("dense"))
     wrong = {
-        "ranks are not dense from 1": per_anchor.filter((pl.col("last") != pl.col("len")) | (pl.col("ranks") != pl.col("len"))),
+        "ranks are not dense from 1": per_anchor.filter(~pl.col("dense")),
         "a product recommends itself": frame.filter(pl.col("anchor_id") == pl.col("product_id")),
         "a product stands twice under one anchor": frame.filter(pl.struct("anchor_id", "product_id").is_duplicated()),
-        "a product that may not be shown": frame.filter(~pl.col("product_id").is_in(eligible.implode())),
+        "a product that may not be shown": frame.filter(~pl.col("product_id").is_in(eligible.implode()).fill_null(False)),
         "a score that is no finite number": frame.filter(~pl.col("score").is_finite().fill_null(False)),
         "an item without its source or reason": frame.filter(pl.col("source").is_null() | pl.col("reason").is_null()),
     }

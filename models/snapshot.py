@@ -59,7 +59,7 @@ class Snapshot:
             read = json.loads(document)
             members = {name: [Partition(**row) for row in rows] for name, rows in read.pop("members").items()}
             return cls(members=members, **read)
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
             raise ValueError(f"Not a snapshot manifest ({error!r}).") from error
 
     def partition(self, member: str, day: str) -> Partition | None:

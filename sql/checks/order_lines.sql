@@ -4,11 +4,9 @@
 select
     *,
     case
-        when order_id is null or line_id is null then 'a line without an id'
         when product_id is null then 'the product was deleted'
         when quantity is null or quantity <= 0 then 'quantity is not above zero'
         when unit_price_cents is null then 'unit price is no number'
         when unit_price_cents < 0 then 'unit price is negative'
     end as reason
-from extracted
-order by ordered_at, order_id, line_id;
+from extracted;

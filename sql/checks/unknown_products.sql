@@ -7,7 +7,7 @@ select 'order_lines' as member, l.order_id as event_id, l.product_id, l.ordered_
 from order_lines l
 anti join products p using (product_id)
 union all
-select 'views', v.view_id, v.product_id, v.viewed_at, 'unknown product'
+select 'views', v.session_id, v.product_id, v.viewed_at, 'unknown product'
 from views v
 anti join products p using (product_id)
 order by member, happened_at, event_id, product_id;

@@ -10,6 +10,12 @@ select
         when "orderedAt" >= timestamptz '1970-01-01' then to_char("orderedAt" at time zone 'UTC', 'YYYY-MM-DD')
     end as day,
     count(*) as n_events,
+    count(*) filter (
+        where
+            "deletedAt" is null
+            and environment::text = 'production'
+            and status::text in ('CONFIRMED', 'PROCESSING', 'PARTIALLY_SHIPPED', 'SHIPPED', 'DELIVERED', 'COMPLETED')
+    ) as n_counted,
     coalesce(sum(extract(epoch from "updatedAt") * 1000) filter (where isfinite("updatedAt")), 0)::numeric(38, 0)::text
         as checksum
 from "Order"

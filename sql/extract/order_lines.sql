@@ -6,7 +6,6 @@
 -- hold money on its way. NaN, which numeric allows, leaves as null and is quarantined later.
 select
     o.id as order_id,
-    i.id as line_id,
     o."customerId" as customer_id,
     i."productId" as product_id,
     i.quantity::bigint as quantity,

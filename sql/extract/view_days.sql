@@ -8,6 +8,7 @@ select
         when "viewedAt" >= timestamptz '1970-01-01' then to_char("viewedAt" at time zone 'UTC', 'YYYY-MM-DD')
     end as day,
     count(*) as n_events,
+    count(*) as n_counted,
     coalesce(sum(extract(epoch from "updatedAt") * 1000) filter (where isfinite("updatedAt")), 0)::numeric(38, 0)::text
         as checksum
 from "ProductView"

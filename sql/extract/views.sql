@@ -2,7 +2,6 @@
 -- one row per: product view in [start, until)
 -- parameters: company, start, until
 select
-    v.id as view_id,
     v."sessionId" as session_id,
     v."customerId" as customer_id,
     v."productId" as product_id,

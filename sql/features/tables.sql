@@ -5,7 +5,6 @@
 -- Declared, not inferred: a shop without a single order has no partition to infer from.
 create table order_lines (
     order_id varchar,
-    line_id varchar,
     customer_id varchar,
     product_id varchar,
     quantity bigint,
@@ -13,7 +12,6 @@ create table order_lines (
     ordered_at timestamptz
 );
 create table views (
-    view_id varchar,
     session_id varchar,
     customer_id varchar,
     product_id varchar,

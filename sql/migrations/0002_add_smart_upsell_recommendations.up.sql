@@ -206,7 +206,9 @@ begin
             from pg_index i
             cross join unnest(i.indkey::int2[]) as k (attnum)
             join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-            where i.indrelid = format('%I', reference.parent)::regclass and i.indisunique and i.indpred is null
+            where
+                i.indrelid = format('%I', reference.parent)::regclass
+                and i.indisunique and i.indimmediate and i.indpred is null and i.indexprs is null
             group by i.indexrelid
         ) as unique_keys;
         on_delete := case when reference.parent = 'Customer' then 'set null' else 'cascade' end;
