@@ -9,6 +9,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
+import stamina
 from cyclopts import App, CycloptsError, Parameter
 
 from flows import embedded
@@ -237,6 +238,8 @@ def serve(
 
 def main() -> None:
     """Run one command; every refusal is one sentence on stderr."""
+    # a retry that helps is nobody's business, and one that does not ends in that sentence
+    stamina.instrumentation.set_on_retry_hooks([])
     try:
         app(exit_on_error=False, print_error=True)
     except CycloptsError:

@@ -34,6 +34,8 @@ def postgres(settings: Settings, *, autocommit: bool = False) -> Iterator[Connec
                 )
         with connection:
             yield connection
+    except psycopg.errors.UndefinedTable as error:
+        raise SettingsError(f"The database lacks a table ({_first_line(error)}): run `upsell migrate up`.") from error
     except psycopg.OperationalError as error:
         raise away("Postgres", settings.database_url, "DATABASE_URL", error) from error
 
@@ -59,11 +61,14 @@ def redis_client(settings: Settings) -> Iterator[redis.Redis]:
 def away(name: str, url: str, setting: str, error: Exception) -> ServiceUnavailable:
     """The sentence for a store that is away; names host and port, never the password."""
     parts = urlsplit(url)
-    first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return ServiceUnavailable(
-        f"{name} at {parts.hostname}:{parts.port} cannot be used ({first_line}): start it or correct {setting}, "
+        f"{name} at {parts.hostname}:{parts.port} cannot be used ({_first_line(error)}): start it or correct {setting}, "
         "then run the same command again."
     )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _attempts(settings: Settings, on: Any) -> Any:

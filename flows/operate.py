@@ -9,7 +9,7 @@ from typing import Any
 from flows.connections import redis_client
 from flows.errors import PublishRefused, SettingsError
 from flows.nightly import release
-from flows.object_store import ObjectStore, open_store
+from flows.object_store import ObjectStore, open_store, parquet_bytes
 from flows.publish import built_generations, kept_generations, live_generation, read_kind, read_manifest, rollback
 from flows.settings import Settings
 from models.generation import COMPANIES_KEY, Manifest, manifest_key
@@ -93,7 +93,7 @@ def export_kind(settings: Settings, company: str, kind: str, out: Path, generati
         raise SettingsError(f"{company}: generation {chosen} has no kind {kind!r}: it has {', '.join(kinds)}.")
     frame = read_kind(store, company, chosen, kind)
     try:
-        frame.write_parquet(out)
+        out.write_bytes(parquet_bytes(frame))
     except OSError as error:
         raise SettingsError(f"--out {out} cannot be written ({error.strerror}): give a file in a folder that exists.") from error
     return {"company": company, "generation": chosen, "kind": kind, "rows": frame.height, "out": str(out)}

@@ -4,4 +4,4 @@
 select v.session_id, v.customer_id, v.product_id, v.source, v.viewed_at
 from views v
 join products p using (product_id)
-order by v.viewed_at, v.session_id, v.product_id, v.source;
+order by v.viewed_at, v.session_id, v.product_id, v.source, v.customer_id;

@@ -1,0 +1,469 @@
+"""Publishing on both Redis engines: all or nothing, one pointer, nothing lost and nothing left."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import redis
+
+from flows import publish as publishing
+from flows.connections import redis_client
+from flows.errors import PublishRefused, ServiceUnavailable
+from flows.object_store import FileStore
+from flows.progress import silent
+from flows.publish import kept_generations, live_generation, publish, read_kind, rollback
+from flows.settings import Settings
+from models.features import Features
+from models.generation import CHANGED_CHANNEL, COMPANIES_KEY, Manifest, kept_key, live_key, manifest_key, payload_prefix
+from models.payloads import payloads, product_fragments
+from models.recommenders import RECOMMENDERS
+from tests.conftest import RedisServer
+from tests.flows.built import built, small_shop
+from tests.models.invented import features
+
+HOUR = 3600
+
+
+class Shelf:
+    """A Redis, a store and what is done with them."""
+
+    def __init__(self, server: RedisServer, folder: Path) -> None:
+        self.settings = Settings(folder, redis_url=server.url, retry_seconds=0.2)
+        self.store = FileStore(folder / "snapshots")
+        self.client = redis.Redis.from_url(server.url)
+
+    def build(self, day: float, products: str = "abc", company: str = "shop", seed: int = 5) -> Manifest:
+        """A generation that is not published."""
+        return built(self.store, company, small_shop(products, seed), day)
+
+    def publish(self, manifest: Manifest) -> int:
+        """Publish a built one."""
+        return publish(self.settings, self.store, manifest, silent)
+
+    def night(self, day: float, products: str = "abc", company: str = "shop") -> Manifest:
+        """Build and publish."""
+        manifest = self.build(day, products, company)
+        self.publish(manifest)
+        return manifest
+
+    def rollback(self, to: str | None = None, company: str = "shop") -> str:
+        """Roll back; returns what is live then."""
+        return rollback(self.settings, self.store, company, to).id
+
+    def live(self, company: str = "shop") -> str | None:
+        """What is live."""
+        return live_generation(self.client, company)
+
+    def keys(self, generation: str = "") -> set[str]:
+        """All keys, or those of a generation."""
+        return {key.decode() for key in self.client.scan_iter(count=1000) if generation in key.decode()}
+
+    def expiries(self, generation: str) -> set[int]:
+        """Seconds that a generation's keys have left; -1 is for ever."""
+        return {self.client.ttl(key) for key in self.keys(generation)}
+
+    def content(self, company: str = "shop") -> dict[str, object]:
+        """Everything that Redis holds of a company."""
+        prefix = live_key(company).removesuffix("live")
+        found = sorted(key for key in self.keys() if key.startswith(prefix))
+        return {key: self.client.hgetall(key) if key == kept_key(company) else self.client.get(key) for key in found}
+
+
+@pytest.fixture
+def shelf(redis_server: RedisServer, tmp_path: Path) -> Shelf:
+    """An empty shelf on one of the engines."""
+    made = Shelf(redis_server, tmp_path / "local")
+    yield made
+    made.client.close()
+
+
+def payload_keys(shelf: Shelf, manifest: Manifest) -> dict[str, bytes]:
+    """Payload keys of a generation and their bytes, put together by hand."""
+    products = read_kind(shelf.store, manifest.company, manifest.id, "products")
+    expected = {}
+    for row in RECOMMENDERS:
+        prefix = payload_prefix(manifest.company, manifest.id, row.kind)
+        if row.section:
+            pages = products.filter(products["is_shown"])["product_id"]
+            expected |= {prefix + page: b"[]\n[]" for page in pages}
+        frame = read_kind(shelf.store, manifest.company, manifest.id, row.kind)
+        expected |= {prefix + anchor: line for anchor, line in payloads(frame, product_fragments(products), row.evidence).rows()}
+    return expected
+
+
+def test_keys_are_the_documented_ones(shelf: Shelf) -> None:
+    """models/generation.py names every key; there is no other, none expires, and each has its content."""
+    shop = features(
+        ["abc"] * 5, catalogue={"lonely": {"is_shown": True}, "hidden": {"is_shown": False}, "a": {"category_id": "x:y"}}
+    )
+    manifest = built(shelf.store, "sh:op/ü", shop)
+    n_payloads = shelf.publish(manifest)
+    expected = payload_keys(shelf, manifest)
+    own = {live_key("sh:op/ü"), kept_key("sh:op/ü"), manifest_key("sh:op/ü", manifest.id)}
+    assert shelf.keys() == {COMPANIES_KEY, *own, *expected}
+    assert n_payloads == len(expected)
+    assert {key: shelf.client.get(key) for key in expected} == expected
+    assert shelf.expiries("") == {-1}
+    assert shelf.client.smembers(COMPANIES_KEY) == {"sh:op/ü".encode()}
+    assert shelf.client.get(live_key("sh:op/ü")) == manifest.id.encode()
+    document = shelf.client.get(manifest_key("sh:op/ü", manifest.id))
+    assert document is not None
+    assert Manifest.from_json(document) == manifest
+    record = json.loads(shelf.client.hget(kept_key("sh:op/ü"), manifest.id) or "{}")
+    assert (record["watermark"], record["nKeys"]) == (manifest.watermark, n_payloads)
+    assert datetime.fromisoformat(record["publishedAt"]).tzinfo is not None
+
+
+def test_a_page_with_nothing_to_show_has_an_empty_payload(shelf: Shelf) -> None:
+    """The only product of a shop has a page and nobody to recommend: two empty arrays, so that nothing else stands in."""
+    manifest = shelf.night(0, "a")
+    key = payload_prefix("shop", manifest.id, "also-bought") + "a"
+    assert shelf.client.get(key) == b"[]\n[]"
+
+
+def test_the_switch_is_announced(shelf: Shelf) -> None:
+    """Whoever listens hears the company after its pointer has moved."""
+    with shelf.client.pubsub(ignore_subscribe_messages=True) as listener:
+        listener.subscribe(CHANGED_CHANNEL)
+        listener.get_message(timeout=5)
+        shelf.night(0)
+        message = listener.get_message(timeout=5)
+    assert message is not None
+    assert message["data"] == b"shop"
+
+
+def test_publishing_twice_is_publishing_once(shelf: Shelf) -> None:
+    """The same generation again leaves the same keys with the same bytes; only the instant of publishing moves."""
+    manifest = shelf.night(0)
+    before = shelf.content()
+    shelf.publish(manifest)
+    after = shelf.content()
+    assert before.keys() == after.keys()
+    assert {key for key in before if before[key] != after[key]} <= {kept_key("shop")}
+
+
+def test_the_one_before_expires_and_the_live_one_does_not(shelf: Shelf) -> None:
+    """After the second night every key of the first has its 72 hours, once; none of the live ones, nor the pointers."""
+    first = shelf.night(0)
+    second = shelf.night(1)
+    assert len(shelf.keys(first.id)) > 1
+    assert all(71 * HOUR < left <= 72 * HOUR for left in shelf.expiries(first.id))
+    assert shelf.expiries(second.id) == {-1}
+    for key in shelf.keys(first.id):
+        shelf.client.expire(key, 100)
+    shelf.night(2)
+    assert all(0 < left <= 100 for left in shelf.expiries(first.id))
+    assert all(left > 71 * HOUR for left in shelf.expiries(second.id))
+    assert {shelf.client.ttl(key) for key in (COMPANIES_KEY, live_key("shop"), kept_key("shop"))} == {-1}
+
+
+def test_what_has_expired_is_forgotten(shelf: Shelf) -> None:
+    """A generation whose keys are gone is not listed after the next night."""
+    first = shelf.night(0)
+    shelf.night(1)
+    shelf.client.delete(*shelf.keys(first.id))
+    third = shelf.night(2)
+    assert first.id not in {row.id for row in kept_generations(shelf.client, "shop")}
+    assert len(kept_generations(shelf.client, "shop")) == 2
+    assert shelf.live() == third.id
+
+
+def test_an_older_watermark_is_refused(shelf: Shelf) -> None:
+    """A newer live generation stays, the sentence says how to go back, and the older one leaves no key."""
+    older = shelf.build(0)
+    newer = shelf.night(1)
+    before = shelf.content()
+    with pytest.raises(PublishRefused, match=f"shop: {newer.id} is live and newer than {older.id}: use `upsell rollback"):
+        shelf.publish(older)
+    assert shelf.content() == before
+
+
+def test_an_older_one_that_was_live_before_is_refused_and_retired_again(shelf: Shelf) -> None:
+    """Publishing it again neither makes it live nor lets its keys live for ever."""
+    older = shelf.night(0)
+    newer = shelf.night(1)
+    with pytest.raises(PublishRefused, match="is live and newer"):
+        shelf.publish(older)
+    assert shelf.live() == newer.id
+    assert shelf.expiries(newer.id) == {-1}
+    assert all(left > 0 for left in shelf.expiries(older.id))
+    assert shelf.rollback() == older.id
+
+
+def test_other_content_of_the_same_watermark_goes_live(shelf: Shelf) -> None:
+    """A night that was repeated after a correction replaces the first."""
+    first = shelf.night(0, "abc")
+    second = shelf.night(0, "abcd")
+    assert first.watermark == second.watermark
+    assert shelf.live() == second.id
+
+
+def test_rollback_goes_back_and_back_again(shelf: Shelf) -> None:
+    """One step per call along the order of publishing, until there is none before; --to goes forward as well."""
+    first, second, third = shelf.night(0), shelf.night(1), shelf.night(2)
+    assert shelf.rollback() == shelf.live() == second.id
+    assert shelf.expiries(second.id) == {-1}
+    assert -1 not in shelf.expiries(third.id) | shelf.expiries(first.id)
+    assert shelf.rollback() == shelf.live() == first.id
+    assert shelf.expiries(first.id) == {-1}
+    assert -1 not in shelf.expiries(second.id) | shelf.expiries(third.id)
+    with pytest.raises(PublishRefused, match="shop: there is no generation before the live one in Redis"):
+        shelf.rollback()
+    assert shelf.rollback(third.id) == shelf.live() == third.id
+    assert shelf.expiries(third.id) == {-1}
+    for manifest in (first, second, third):
+        for key, payload in payload_keys(shelf, manifest).items():
+            assert shelf.client.get(key) == payload
+
+
+def test_rollback_to_what_is_not_there(shelf: Shelf) -> None:
+    """An unknown generation, an unfinished one and an unknown company are refused; the live one stays."""
+    manifest = shelf.night(0)
+    unfinished = shelf.build(1)
+    shelf.client.hset(kept_key("shop"), unfinished.id, json.dumps({"watermark": "", "nKeys": 0, "publishedAt": None}))
+    for target in ("nothing", unfinished.id):
+        with pytest.raises(PublishRefused, match=f"there is no generation {target} in Redis: `upsell status`"):
+            shelf.rollback(target)
+    with pytest.raises(PublishRefused, match="nobody: there is no generation before"):
+        shelf.rollback(company="nobody")
+    assert shelf.live() == manifest.id
+    assert shelf.client.smembers(COMPANIES_KEY) == {b"shop"}
+
+
+def test_after_a_rollback_the_newer_one_can_be_published_again(shelf: Shelf) -> None:
+    """It goes live with keys that do not expire, and the older one gets its expiry."""
+    first, second = shelf.night(0), shelf.night(1)
+    shelf.rollback()
+    shelf.publish(second)
+    assert shelf.live() == second.id
+    assert shelf.expiries(second.id) == {-1}
+    assert -1 not in shelf.expiries(first.id)
+    assert shelf.rollback() == first.id
+
+
+def _cut_off(monkeypatch: pytest.MonkeyPatch, shelf: Shelf, manifest: Manifest, batches: int) -> None:
+    """Publish and be killed after that many batches of payloads."""
+    numbers = iter(range(100))
+    mset = redis.Redis.mset
+
+    def killed(self: redis.Redis, batch: dict[str, bytes]) -> object:
+        if next(numbers) == batches:
+            raise KeyboardInterrupt
+        return mset(self, batch)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(publishing, "BATCH", 2)
+        patch.setattr(redis.Redis, "mset", killed)
+        shelf.publish(manifest)
+
+
+@pytest.mark.parametrize("store_is_there", [True, False])
+def test_a_run_that_was_cut_off_leaves_nothing_behind(shelf: Shelf, monkeypatch: pytest.MonkeyPatch, store_is_there: bool) -> None:
+    """The live generation is untouched; the next publishing removes what the killed one wrote, also where its files are gone."""
+    live = shelf.night(0)
+    before = shelf.content()
+    unfinished = shelf.build(1)
+    _cut_off(monkeypatch, shelf, unfinished, batches=2)
+    assert len(shelf.keys(unfinished.id)) == 3
+    assert {key: value for key, value in shelf.content().items() if unfinished.id not in key and key != kept_key("shop")} == {
+        key: value for key, value in before.items() if key != kept_key("shop")
+    }
+    assert [row.id for row in kept_generations(shelf.client, "shop") if row.published_at is None] == [unfinished.id]
+    if not store_is_there:
+        shelf.store.delete(shelf.store.keys("shop/generations/" + unfinished.id))
+    third = shelf.night(2)
+    assert shelf.keys(unfinished.id) == set()
+    assert [row.id for row in kept_generations(shelf.client, "shop")] == [live.id, third.id]
+
+
+def test_a_run_that_was_cut_off_can_be_repeated(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same generation again completes it."""
+    shelf.night(0)
+    manifest = shelf.build(1)
+    _cut_off(monkeypatch, shelf, manifest, batches=1)
+    shelf.publish(manifest)
+    assert shelf.live() == manifest.id
+    assert {key: shelf.client.get(key) for key in payload_keys(shelf, manifest)} == payload_keys(shelf, manifest)
+    assert shelf.expiries(manifest.id) == {-1}
+
+
+def test_a_run_that_another_one_overtook_gives_way(shelf: Shelf) -> None:
+    """What was published while it wrote stays live, and the keys of the one that lost are gone."""
+    loser, winner = shelf.build(0), shelf.build(0, "abcd")
+    overtaken = iter([True])
+
+    def overtake(label: str, done: int, total: int) -> None:
+        if next(overtaken, False):
+            shelf.publish(winner)
+
+    with pytest.raises(PublishRefused, match=f"shop: another run published while {loser.id} was written"):
+        publish(shelf.settings, shelf.store, loser, overtake)
+    assert shelf.live() == winner.id
+    assert shelf.keys(loser.id) == set()
+    assert [row.id for row in kept_generations(shelf.client, "shop")] == [winner.id]
+
+
+def _halved(catalogue: int, buyers: int) -> Features:
+    """A shop of that many categories, the first of which sell."""
+    letters = "abcdefghij"[:catalogue]
+    products = {letter: {"category_id": f"c-{letter}"} for letter in letters}
+    return features([letters[:buyers]] * 5, catalogue=products)
+
+
+def test_less_coverage_keeps_what_is_live(shelf: Shelf) -> None:
+    """A generation that covers less than half of the live one's anchors is refused with both numbers; a lower gate lets it
+    pass, and a first generation has nothing to be compared with."""
+    live = built(shelf.store, "shop", _halved(10, 10))
+    shelf.publish(live)
+    before = shelf.content()
+    poor = built(shelf.store, "shop", _halved(10, 3), day=1)
+    with pytest.raises(PublishRefused, match=r"popular would cover 4 anchors where the live generation covers 11: .*COVERAGE_GATE"):
+        shelf.publish(poor)
+    assert shelf.content() == before
+    publish(replace(shelf.settings, coverage_gate=0.3), shelf.store, poor, silent)
+    assert shelf.live() == poor.id
+
+
+def test_an_empty_generation_never_replaces_a_full_one(shelf: Shelf) -> None:
+    """However low the gate above zero; where nothing was live, an empty one goes live."""
+    empty = built(shelf.store, "shop", features())
+    assert shelf.publish(empty) == 0
+    assert shelf.live() == empty.id
+    full = shelf.night(1)
+    nothing = built(shelf.store, "shop", features(), day=2)
+    with pytest.raises(PublishRefused, match="would cover 0 anchors"):
+        publish(replace(shelf.settings, coverage_gate=0.001), shelf.store, nothing, silent)
+    assert shelf.live() == full.id
+
+
+def test_a_kind_that_is_missing_is_no_coverage(shelf: Shelf) -> None:
+    """A generation without one of the live kinds is refused."""
+    shelf.night(0)
+    manifest = shelf.build(1)
+    with pytest.raises(PublishRefused, match="also-bought would cover 0 anchors"):
+        shelf.publish(replace(manifest, kinds=[kind for kind in manifest.kinds if kind.kind != "also-bought"]))
+
+
+def test_a_redis_that_lost_everything_is_filled_again(shelf: Shelf) -> None:
+    """After FLUSHALL publishing the built generation brings it all back."""
+    manifest = shelf.night(0)
+    before = shelf.content()
+    shelf.client.flushall()
+    assert shelf.live() is None
+    shelf.publish(manifest)
+    after = shelf.content()
+    assert {key for key in before | after if before.get(key) != after.get(key)} <= {kept_key("shop")}
+    assert shelf.client.smembers(COMPANIES_KEY) == {b"shop"}
+
+
+def test_companies_are_isolated(shelf: Shelf) -> None:
+    """Nights and rollbacks of one company change no key of another, not even of one whose id begins alike."""
+    others = ["shop:x", "shop2", "SHOP", "sho", "*", "shop:live"]
+    for company in others:
+        shelf.night(5, company=company)
+    before = {company: shelf.content(company) for company in others}
+    shelf.night(0)
+    shelf.night(1)
+    shelf.rollback()
+    assert {company: shelf.content(company) for company in others} == before
+    assert shelf.client.smembers(COMPANIES_KEY) == {company.encode() for company in ["shop", *others]}
+    assert all(shelf.live(company) is not None for company in others)
+
+
+def test_a_large_generation_is_written_in_batches(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces and batches that end within a kind lose no payload and change none; progress ends with all."""
+    manifest = shelf.build(0, "abcdefghijklmnopq")
+    monkeypatch.setattr(publishing, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(publishing, "BATCH", 4)
+    told: list[tuple[str, int, int]] = []
+    n_payloads = publish(shelf.settings, shelf.store, manifest, lambda *step: told.append(step))
+    assert {key: shelf.client.get(key) for key in payload_keys(shelf, manifest)} == payload_keys(shelf, manifest)
+    assert told[-1] == ("publish shop", n_payloads, n_payloads)
+    assert len(told) > 4
+
+
+def test_readers_see_one_generation_or_the_other(shelf: Shelf) -> None:
+    """While generations come and go, a reader that follows the pointer always finds a whole page of that generation."""
+    letters = ["abc", "abcd", "abcde"]
+    shelf.night(0, letters[0])
+    pages: list[tuple[bytes, bytes | None, bytes | None]] = []
+    stop = threading.Event()
+
+    def read() -> None:
+        with redis.Redis.from_url(str(shelf.settings.redis_url)) as client:
+            while not stop.is_set():
+                live = client.get(live_key("shop")) or b""
+                prefix = payload_prefix("shop", live.decode(), "also-bought")
+                pages.append((live, client.get(prefix + "a"), client.get(manifest_key("shop", live.decode()))))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    made = [shelf.night(day, letters[day % 3]) for day in range(1, 6)]
+    for _ in range(2):
+        shelf.rollback()
+    stop.set()
+    reader.join()
+    assert {live.decode() for live, _, _ in pages} <= {*(manifest.id for manifest in made), pages[0][0].decode()}
+    assert all(page is not None and manifest is not None for _, page, manifest in pages)
+    expected = {manifest.id: payload_keys(shelf, manifest) for manifest in made}
+    for live, page, _ in pages:
+        if live.decode() in expected:
+            assert page == expected[live.decode()][payload_prefix("shop", live.decode(), "also-bought") + "a"]
+
+
+def test_a_redis_without_room_keeps_what_is_live(shelf: Shelf) -> None:
+    """Out of memory half-way: one sentence, the live generation stays, and with room the same command succeeds."""
+    live = shelf.night(0)
+    manifest = shelf.build(1, "abcdefghijklmnopqrstuvwxyz")
+    shelf.client.config_set("maxmemory-policy", "noeviction")
+    shelf.client.config_set("maxmemory", 1)
+    with pytest.raises(ServiceUnavailable, match=r"Redis at 127\.0\.0\.1:\d+ cannot be used .*maxmemory.*REDIS_URL"):
+        shelf.publish(manifest)
+    assert shelf.live() == live.id
+    shelf.client.config_set("maxmemory", 0)
+    shelf.publish(manifest)
+    assert shelf.live() == manifest.id
+
+
+@pytest.mark.parametrize("operation", ["publish", "rollback"])
+def test_a_redis_that_is_away_is_one_sentence(tmp_path: Path, operation: str) -> None:
+    """Host, port and setting, never the password."""
+    gone = Settings(tmp_path, redis_url="redis://:secret@127.0.0.1:1/0", retry_seconds=0.2)
+    store = FileStore(tmp_path)
+    with pytest.raises(ServiceUnavailable, match=r"Redis at 127\.0\.0\.1:1 cannot be used .*REDIS_URL") as away:
+        if operation == "publish":
+            publish(gone, store, built(store, "shop", small_shop()), silent)
+        else:
+            rollback(gone, store, "shop")
+    assert "secret" not in str(away.value)
+
+
+def test_what_survives_a_crash_of_redis(shelf: Shelf, redis_server: RedisServer) -> None:
+    """Killed and started again from its append-only file, the live generation is served as before."""
+    manifest = shelf.night(0)
+    with redis_client(shelf.settings) as client:
+        client.wait(0, 0)
+    before = shelf.content()
+    redis_server.kill()
+    redis_server.start()
+    assert shelf.live() == manifest.id
+    assert shelf.content() == before
+
+
+def test_kept_generations_are_in_order_of_publishing(shelf: Shelf) -> None:
+    """Unfinished ones first, then by the instant of publishing, with watermark and number of keys."""
+    first = shelf.night(0)
+    second = shelf.night(1)
+    shelf.publish(second)
+    rows = kept_generations(shelf.client, "shop")
+    assert [row.id for row in rows] == [first.id, second.id]
+    assert [row.watermark for row in rows] == [first.watermark, second.watermark]
+    assert [row.n_keys for row in rows] == [len(payload_keys(shelf, first)), len(payload_keys(shelf, second))]
+    instants = [datetime.fromisoformat(row.published_at or "") for row in rows]
+    assert instants[0] < instants[1]
+    assert instants[1] - instants[0] < timedelta(hours=1)
