@@ -86,7 +86,9 @@ def verify(*, json: Json = False) -> None:
         missing = migrate.verify(connection)
     say(json, {"missing": missing})
     if missing:
-        raise UpsellError(f"The schema lacks {', '.join(missing)}: run `upsell migrate up`.")
+        raise UpsellError(
+            f"The schema lacks {', '.join(missing)}: run `upsell migrate up`, or down and up where it was changed by hand."
+        )
 
 
 @migrations.command(name="status")

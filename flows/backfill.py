@@ -45,8 +45,8 @@ def backfill_days(
         raise SettingsError(f"--from {start} is not before --to {end}: the range is half-open, give a later --to.")
     if not reason.strip():
         raise SettingsError("--reason is empty: say in a few words why history is rebuilt, it is kept with the record.")
-    if end > datetime.now(UTC).date() + timedelta(days=1):
-        raise SettingsError(f"--to {end} lies in the future: history ends today.")
+    if end > datetime.now(UTC).date():
+        raise SettingsError(f"--to {end} lies in the future: history ends with yesterday, give today at the latest.")
     return [_company(settings, start, end, company, reason, progress) for company in due_companies(settings, chosen)]
 
 

@@ -29,6 +29,8 @@ from models.snapshot import CONFIG_PARTS, Partition, Snapshot, instant
 Progress = Callable[[str, int, int], None]
 CHUNK_EVENTS = 20_000
 RECONCILE_ATTEMPTS = 3
+# part of every fingerprint: raised when a partition's columns change, it makes every day be read again
+COLUMNS_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -238,7 +240,7 @@ def _chunks(source: dict[str, dict[str, Any]], kept: dict[str, Partition]) -> It
 
 
 def _fingerprint(day: dict[str, Any]) -> str:
-    return f"{day['n_events']}:{day['checksum']}"
+    return f"{COLUMNS_VERSION}:{day['n_events']}:{day['checksum']}"
 
 
 def _by_day(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:

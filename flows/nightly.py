@@ -57,9 +57,10 @@ def rebuild(
     return train(store, snapshot, read_features(store, snapshot), rows[UNKNOWN_PRODUCTS], progress)
 
 
-def release(settings: Settings, manifest: Manifest, progress: Progress) -> int:
+def release(settings: Settings, manifest: Manifest, progress: Progress, *, allow_older: bool = False) -> int:
     """Publish a built generation; returns the number of payloads."""
-    return publish(settings, open_store(settings.snapshots, settings.local_dir / "cache"), manifest, progress)
+    store = open_store(settings.snapshots, settings.local_dir / "cache")
+    return publish(settings, store, manifest, progress, allow_older=allow_older)
 
 
 def company_night(settings: Settings, company: str, watermark: datetime, progress: Progress) -> CompanyNight:

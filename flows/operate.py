@@ -18,7 +18,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def publish_built(settings: Settings, companies: list[str] | None, to: str | None, progress: Progress) -> list[dict[str, Any]]:
-    """Publish the newest built generation of each company, or `to`.
+    """Publish the newest built generation of each company, or `to`, which may be older than what is live.
 
     Raises PublishRefused where nothing was built or a gate fails.
     """
@@ -28,7 +28,7 @@ def publish_built(settings: Settings, companies: list[str] | None, to: str | Non
         built = [to] if to else built_generations(store, company)
         if not built:
             raise PublishRefused(f"{company}: nothing was built yet: run `upsell nightly --company {company}`.")
-        n_payloads = release(settings, read_manifest(store, company, built[-1]), progress)
+        n_payloads = release(settings, read_manifest(store, company, built[-1]), progress, allow_older=to is not None)
         done.append({"company": company, "generation": built[-1], "nPayloads": n_payloads})
     return done
 

@@ -55,18 +55,22 @@ class Kept:
     published_at: str | None
 
 
-def publish(settings: Settings, store: ObjectStore, manifest: Manifest, progress: Progress) -> int:
+def publish(settings: Settings, store: ObjectStore, manifest: Manifest, progress: Progress, *, allow_older: bool = False) -> int:
     """Make a built generation live; returns the number of payloads written.
 
+    allow_older: an operator asked for this very generation, so it may replace a newer one.
     Raises PublishRefused when a gate fails, the counts differ, or a newer watermark is live; the live generation then stays.
     """
     company = manifest.company
     with redis_client(settings) as client:
-        _refuse_less_coverage(settings, client, manifest)
+        if live := _live_manifest(client, company):
+            # a rollback that was killed after it had moved the pointer
+            _unexpire(client, store, live)
+            _refuse_less_coverage(settings, live, manifest)
         _drop_unfinished(client, store, manifest)
         _record(client, manifest, n_keys=0, published_at=None)
         n_keys = _write(client, store, manifest, progress)
-        outcome = _switch(client, manifest, n_keys, allow_older=False)
+        outcome = _switch(client, manifest, n_keys, allow_older=allow_older)
         if outcome != "switched":
             _give_up(settings, client, store, manifest)
         if outcome == "superseded":
@@ -76,7 +80,7 @@ def publish(settings: Settings, store: ObjectStore, manifest: Manifest, progress
         if outcome != "switched":
             raise PublishRefused(
                 f"{company}: {outcome} is live and newer than {manifest.id}: "
-                f"use `upsell rollback --company {company} --to ...` to go back."
+                f"`upsell publish --company {company} --to {manifest.id}` would go back to it."
             )
         _unexpire(client, store, manifest)
         _retire(settings, client, store, company, live=manifest.id)
@@ -99,9 +103,8 @@ def rollback(settings: Settings, store: ObjectStore, company: str, to: str | Non
                 "`upsell publish --to ...` brings back a built one."
             )
         manifest = Manifest.from_json(document)
-        # first: a run that is killed here leaves nothing live that expires
-        _unexpire(client, store, manifest)
         _switch(client, manifest, there[manifest.id].n_keys, allow_older=True, published_at=there[manifest.id].published_at)
+        _unexpire(client, store, manifest)
         _retire(settings, client, store, company, live=manifest.id)
     return manifest
 
@@ -138,13 +141,15 @@ def read_kind(store: ObjectStore, company: str, generation: str, kind: str) -> p
     return pl.read_parquet(store.fetch(generation_key(company, generation, f"{kind}.parquet")))
 
 
-def _refuse_less_coverage(settings: Settings, client: redis.Redis, manifest: Manifest) -> None:
-    live = live_generation(client, manifest.company)
-    document = client.get(manifest_key(manifest.company, live)) if live else None
-    if document is None:
-        return
+def _live_manifest(client: redis.Redis, company: str) -> Manifest | None:
+    live = live_generation(client, company)
+    document = client.get(manifest_key(company, live)) if live else None
+    return Manifest.from_json(document) if document else None
+
+
+def _refuse_less_coverage(settings: Settings, live: Manifest, manifest: Manifest) -> None:
     new = {kind.kind: kind.n_anchors for kind in manifest.kinds}
-    for kind in Manifest.from_json(document).kinds:
+    for kind in live.kinds:
         if new.get(kind.kind, 0) < settings.coverage_gate * kind.n_anchors:
             raise PublishRefused(
                 f"{manifest.company}: {kind.kind} would cover {new.get(kind.kind, 0)} anchors where the live generation covers "
@@ -157,7 +162,9 @@ def _write(client: redis.Redis, store: ObjectStore, manifest: Manifest, progress
     company, generation = manifest.company, manifest.id
     products = read_kind(store, company, generation, "products")
     fragments = product_fragments(products)
-    expected = sum(kind.n_anchors for kind in manifest.kinds)
+    # every page has a payload, an empty one where there is nothing to show
+    n_pages = products.filter("is_shown").height
+    expected = sum(n_pages if kind.section else kind.n_anchors for kind in manifest.kinds)
     found = 0
     # a kept generation that is published again: killed half-way, it must look unexpired, or its new keys would never expire
     client.persist(manifest_key(company, generation))

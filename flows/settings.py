@@ -35,8 +35,8 @@ class Settings:
 
         Raises SettingsError for a value of the wrong type or out of range.
         """
-        env = {**dotenv_values(".env"), **(os.environ if environ is None else environ)}
-        given = {key: value for key, value in env.items() if value}
+        sources = dotenv_values(".env"), os.environ if environ is None else environ
+        given = {key: value for source in sources for key, value in source.items() if value}
 
         def number(name: str, default: T, low: float, high: float) -> T:
             try:

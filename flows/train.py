@@ -33,9 +33,7 @@ def train(
         if wrong := faults(frame, eligible):
             raise CheckFailed(f"{features.company}: {recommender.kind} may not be published: {'; '.join(wrong)}.")
         section = recommender.section(features.config) if recommender.section else None
-        # every page has a payload, an empty one where there is nothing to show
-        n_anchors = features.shown().height if section else frame["anchor_id"].n_unique()
-        kinds.append(Kind(recommender.kind, n_anchors, frame.height, section))
+        kinds.append(Kind(recommender.kind, frame["anchor_id"].n_unique(), frame.height, section))
         files[recommender.kind] = parquet_bytes(frame)
         progress(f"train {features.company}", done, len(RECOMMENDERS))
     quarantined = {**snapshot.quarantined, **({"unknown product": n_unknown} if n_unknown else {})}

@@ -73,7 +73,9 @@ class Section:
 
 @dataclass(frozen=True)
 class Kind:
-    """One published kind: its name, how many anchors and items it has, and its section where it has one."""
+    """One published kind: its name, how many anchors have a list, how many items these have, and its section where it has one.
+
+    A kind with a section also has an empty payload for every page that has no list."""
 
     kind: str
     n_anchors: int

@@ -10,7 +10,7 @@ select
     count(*) as n_events,
     count(*) as n_counted,
     coalesce(sum(extract(epoch from "updatedAt") * 1000) filter (where isfinite("updatedAt")), 0)::numeric(38, 0)::text
-        as checksum
+        || ':' || sum(hashtext(id))::text as checksum
 from "ProductView"
 where "companyId" = %(company)s and "viewedAt" < %(watermark)s
 group by day

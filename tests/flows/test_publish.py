@@ -178,9 +178,34 @@ def test_an_older_watermark_is_refused(shelf: Shelf) -> None:
     older = shelf.build(0)
     newer = shelf.night(1)
     before = shelf.content()
-    with pytest.raises(PublishRefused, match=f"shop: {newer.id} is live and newer than {older.id}: use `upsell rollback"):
+    with pytest.raises(PublishRefused, match=f"shop: {newer.id} is live and newer than {older.id}: `upsell publish"):
         shelf.publish(older)
     assert shelf.content() == before
+
+
+def test_an_operator_may_ask_for_an_older_one(shelf: Shelf) -> None:
+    """A generation that is named explicitly replaces a newer one, even where Redis no longer has it."""
+    older = shelf.build(0)
+    newer = shelf.night(1)
+    publish(shelf.settings, shelf.store, older, silent, allow_older=True)
+    assert shelf.live() == older.id
+    assert shelf.publish(newer)
+
+
+def test_a_rollback_that_was_killed_is_made_good(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed after the pointer moved, a rollback leaves a live generation with an expiry: the next publishing takes it off, also
+    when it is itself refused."""
+    first = shelf.night(0)
+    shelf.night(1)
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.publish._unexpire", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            rollback(shelf.settings, shelf.store, "shop")
+    assert shelf.live() == first.id and shelf.client.ttl(manifest_key("shop", first.id)) > 0
+    with pytest.raises(PublishRefused):
+        shelf.publish(replace(shelf.build(2), kinds=[]))
+    assert shelf.live() == first.id
+    assert all(shelf.client.ttl(key) == -1 for key in shelf.client.scan_iter(f"upsell:shop:{first.id}:*"))
 
 
 def test_an_older_one_that_was_live_before_is_refused_and_retired_again(shelf: Shelf) -> None:
