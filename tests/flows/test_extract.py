@@ -473,7 +473,7 @@ def test_many_days_are_read_in_runs(settings: Settings, reads: list[str], monkey
     make_shop(settings, "shop", ["abc"] * 10)
     whole = extract(settings, FileStore(settings.local_dir / "whole"), "shop", NOW, silent)
     reads.clear()
-    monkeypatch.setattr("flows.extract.CHUNK_EVENTS", 3)
+    monkeypatch.setattr("flows.extract.MIN_CHUNK_EVENTS", 3)
     assert run(settings) == whole
     assert reads == ["04-22..04-25", "04-25..04-28", "04-28..05-01", "05-01..05-02"]
 
