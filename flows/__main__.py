@@ -228,7 +228,7 @@ def token(*, company: str, scope: Annotated[list[str], Parameter(negative="")], 
 
 @app.command
 def serve(
-    *, read_only: Annotated[bool, Parameter(negative="")] = False, host: str = "127.0.0.1", port: int = 8080, workers: int = 1
+    *, read_only: Annotated[bool, Parameter(negative="")] = False, host: str = "127.0.0.1", port: int = 8000, workers: int = 1
 ) -> None:
     """Run the API. With --read-only it needs Redis alone."""
     settings = open_services(Settings.from_env())

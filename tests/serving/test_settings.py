@@ -1,0 +1,48 @@
+"""Settings from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from serving.settings import Settings, SettingsError
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder without the checkout's `.env`."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_defaults() -> None:
+    """Nothing set, or set to nothing, is the documented default."""
+    assert Settings.from_env({}) == Settings()
+    assert Settings.from_env({"API_PORT": "", "REDIS_URL": ""}) == Settings()
+
+
+def test_environment_wins_over_the_file(elsewhere: Path) -> None:
+    """`.env` is read, and the environment stands over it."""
+    (elsewhere / ".env").write_text("API_PORT=1234\nAPI_WORKERS=3\n")
+    read = Settings.from_env({"API_PORT": "4321", "API_CACHE_MEGABYTES": "0"})
+    assert (read.port, read.workers, read.cache_megabytes) == (4321, 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("API_PORT", "x"),
+        ("API_PORT", "65536"),
+        ("API_WORKERS", "0"),
+        ("API_CACHE_MEGABYTES", "-1"),
+        ("API_CACHE_SECONDS", "0"),
+        ("API_POLL_SECONDS", "nan"),
+        ("API_STORE_TIMEOUT_SECONDS", "inf"),
+        ("API_LOG_LEVEL", "all"),
+    ],
+)
+def test_unusable_values(name: str, value: str) -> None:
+    """A wrong value is refused by the name of its variable and the value seen."""
+    with pytest.raises(SettingsError, match=f"{name} is '?{value}"):
+        Settings.from_env({name: value})
