@@ -16,7 +16,7 @@ demo: .venv/.runtime
 	.venv/bin/upsell demo $(ARGS)
 
 test: .venv/.dev
-	.venv/bin/pytest $(ARGS)
+	.venv/bin/pytest -n 2 --dist loadfile $(ARGS)
 
 lint: .venv/.dev
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports

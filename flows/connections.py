@@ -72,4 +72,6 @@ def _first_line(error: Exception) -> str:
 
 
 def _attempts(settings: Settings, on: Any) -> Any:
-    return stamina.retry_context(on=on, attempts=None, timeout=settings.retry_seconds, wait_initial=0.2, wait_max=5)
+    return stamina.retry_context(
+        on=on, attempts=None, timeout=settings.retry_seconds, wait_initial=0.2, wait_jitter=0.1, wait_max=5
+    )

@@ -68,8 +68,9 @@ def company_night(settings: Settings, company: str, watermark: datetime, progres
     started = time.monotonic()
     manifest, n_payloads, error = None, 0, None
     try:
+        wait_max = min(5.0, settings.retry_seconds)
         # every step may be run again: a store that was lost half-way is waited for, and the steps find what they had done
-        for attempt in stamina.retry_context(on=ServiceUnavailable, attempts=ATTEMPTS, wait_initial=0.5, wait_max=5):
+        for attempt in stamina.retry_context(on=ServiceUnavailable, attempts=ATTEMPTS, wait_jitter=0.1, wait_max=wait_max):
             with attempt:
                 manifest = rebuild(settings, company, watermark, progress)
                 n_payloads = release(settings, manifest, progress)

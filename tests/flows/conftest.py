@@ -1,4 +1,4 @@
-"""A Prefect server for the deployment test, started with the run so that its slow start passes beside the other tests."""
+"""A Prefect server for the deployment test, and programs that run beside a test."""
 
 from __future__ import annotations
 
@@ -28,17 +28,9 @@ class PrefectServer:
     log: Path
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The deployment test comes last: until then its server has started."""
-    items.sort(key=lambda item: "test_deployment" in item.nodeid)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def prefect_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer | None]:
-    """A fresh Prefect server that nobody waits for until the deployment test does; none where that test is not chosen."""
-    if not any("test_deployment" in item.nodeid for item in request.session.items):
-        yield None
-        return
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A fresh Prefect server; nobody has waited for it to answer yet."""
     home = tmp_path_factory.mktemp("prefect")
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
