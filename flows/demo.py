@@ -126,6 +126,7 @@ def _api(settings: Settings) -> Iterator[str]:
     """The read API as a process of its own; yields its address once it listens."""
     environ = {**os.environ, "REDIS_URL": settings.redis_url or "", "DATABASE_URL": settings.database_url or ""}
     environ["JWT_SECRET"] = signing_secret(settings)
+    environ.setdefault("API_LOG_LEVEL", "warning")
     command = [sys.executable, "-m", "serving", "--port", str(_port())]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]) as process:
         assert process.stdout is not None

@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 import urllib.request
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from flows.nightly import CompanyNight
 from flows.publish import live_generation
 from flows.settings import Settings
 from tests.flows.conftest import PREFECT, PrefectServer, running
-from tests.shops import make_shop
+from tests.shops import DAY, make_shop
 
 CHECKOUT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 240
@@ -32,8 +33,8 @@ def prefect(environ: dict[str, str], prefect_server: PrefectServer) -> dict[str,
 
 
 def test_a_scheduled_nightly_starts_and_publishes(settings: Settings, prefect: dict[str, str], tmp_path: Path) -> None:
-    """The deployment of prefect.yaml, its schedule moved to every few seconds, publishes the shop's generation by itself; the
-    backfill deployment is there and can be started by hand."""
+    """The deployment of prefect.yaml, its schedule moved to every few seconds, publishes the shop's generation by itself; a
+    backfill started by hand completes."""
     make_shop(settings, "scheduled", ["ab"] * 8)
     # the same file as the repository's, but that its schedule is due at once
     declared = yaml.safe_load((CHECKOUT / "prefect.yaml").read_text())
@@ -46,10 +47,14 @@ def test_a_scheduled_nightly_starts_and_publishes(settings: Settings, prefect: d
     worker = [PREFECT, "worker", "start", "--pool", "upsell", "--type", "process", "--limit", "1"]
     with running(worker, prefect, tmp_path / "worker.log"):
         until(lambda: any(row["auto_scheduled"] for row in runs(prefect, "COMPLETED")), tmp_path / "worker.log")
+        days = {"start": str(DAY.date()), "end": str((DAY + timedelta(days=1)).date())}
+        backfill = post(prefect, "deployments/filter", {"deployments": {"name": {"any_": ["backfill"]}}})[0]
+        parameters = {"parameters": {**days, "reason": "trial", "companies": ["scheduled"]}}
+        started = post(prefect, f"deployments/{backfill['id']}/create_flow_run", parameters)
+        until(lambda: any(row["id"] == started["id"] for row in runs(prefect, "COMPLETED")), tmp_path / "worker.log")
     assert settings.redis_url
     with redis.Redis.from_url(settings.redis_url) as client:
         assert live_generation(client, "scheduled")
-    assert {"nightly", "backfill"} == {row["name"] for row in post(prefect, "deployments/filter", {})}
 
 
 def test_the_report_is_a_table() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import boto3
@@ -11,8 +13,11 @@ from moto.server import ThreadedMotoServer
 
 from flows.errors import ServiceUnavailable, SettingsError
 from flows.layout import folder, partition_key, quarantine_key, snapshot_key
+from flows.nightly import night
 from flows.object_store import FileStore, ObjectStore, S3Store, open_store, scratch
-from tests.shops import DAY
+from flows.progress import silent
+from flows.settings import Settings
+from tests.shops import DAY, make_shop
 
 STRANGE = ["a/ü/日本.parquet", "a/with space/%2F+&=.json", "a/b/c/d/e.parquet", "plain"]
 
@@ -184,3 +189,17 @@ def test_scratch_leaves_nothing() -> None:
     with scratch() as name:
         (Path(name) / "x").write_text("1")
     assert not Path(name).exists()
+
+
+def test_a_night_over_s3_is_the_night_over_files(settings: Settings, s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Extracted, derived, trained and published over s3://, a shop has the same generation as over file://, and a second night
+    finds the first one's partitions."""
+    _to_server(monkeypatch, s3)
+    make_shop(settings, "shop", ["abc", "ab"] * 5)
+    until = DAY + timedelta(days=1)
+    [over_files] = night(settings, ["shop"], until, silent)
+    remote = replace(settings, snapshot_uri="s3://night/nightly", local_dir=settings.local_dir / "elsewhere")
+    [over_s3] = night(remote, ["shop"], until, silent)
+    assert over_s3.error is None and over_s3.generation == over_files.generation
+    [again] = night(remote, ["shop"], until, silent)
+    assert again.generation == over_s3.generation
