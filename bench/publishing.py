@@ -76,6 +76,7 @@ def built(store: ObjectStore, n_anchors: int) -> Manifest:
         pl.lit(4.5).alias("average_rating"),
         pl.lit(12).alias("n_reviews"),
         pl.lit(True).alias("in_stock"),
+        pl.lit(True).alias("is_shown"),
         pl.lit("Category").alias("category"),
     )
     n_rows = n_anchors * ITEMS

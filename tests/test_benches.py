@@ -1,0 +1,29 @@
+"""Every bench runs: a short version of each, whose figures mean nothing and whose shape must hold."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    ("bench", "arguments"),
+    [
+        ("extraction", ["--lines", "2000", "--rounds", "1"]),
+        ("publishing", ["--anchors", "700", "--rounds", "1"]),
+        ("store_memory", ["--entries", "2000"]),
+        ("read_path", ["--products", "200", "--rounds", "1", "--seconds", "0.2"]),
+    ],
+)
+def test_a_short_run(bench: str, arguments: list[str]) -> None:
+    """It ends with code 0 and one JSON document that names what was measured."""
+    command = [sys.executable, "-m", f"bench.{bench}", *arguments, "--json"]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)
