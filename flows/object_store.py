@@ -45,7 +45,7 @@ def open_store(uri: str, cache: Path) -> ObjectStore:
         return FileStore(Path(unquote(parts.path)))
     if parts.scheme == "s3" and parts.netloc:
         return S3Store(parts.netloc, parts.path.strip("/"), cache)
-    raise SettingsError(f"SNAPSHOT_URI is {uri!r}: give file:///a/folder or s3://bucket/prefix.")
+    raise SettingsError(f"SNAPSHOT_URI is {uri!r}: give file://FOLDER (absolute) or s3://BUCKET/PREFIX.")
 
 
 class FileStore:

@@ -141,7 +141,7 @@ def test_a_put_that_is_cut_off_leaves_the_old_content(tmp_path: Path, monkeypatc
 )
 def test_another_address_is_refused(uri: str, tmp_path: Path) -> None:
     """What is neither a file:/// nor an s3:// address is a sentence that shows it."""
-    with pytest.raises(SettingsError, match=r"SNAPSHOT_URI is '.*': give file:///a/folder or s3://bucket/prefix"):
+    with pytest.raises(SettingsError, match=r"SNAPSHOT_URI is '.*': give file://FOLDER \(absolute\) or s3://BUCKET/PREFIX"):
         open_store(uri, tmp_path)
 
 
