@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from flows.nightly import release
 from flows.object_store import ObjectStore, open_store, parquet_bytes
 from flows.publish import built_generations, kept_generations, live_generation, read_kind, read_manifest, rollback
 from flows.settings import Settings
-from models.generation import COMPANIES_KEY, Manifest, manifest_key
+from models.generation import COMPANIES_KEY, Manifest, manifest_key, refused_key
 
 Progress = Callable[[str, int, int], None]
 
@@ -51,11 +52,13 @@ def generations(settings: Settings, companies: list[str] | None) -> list[dict[st
             live = live_generation(client, company)
             document = client.get(manifest_key(company, live)) if live else None
             manifest = Manifest.from_json(document) if document else None
+            refused = client.get(refused_key(company))
             kept = {
                 row.id: {
                     "watermark": row.watermark,
                     "publishedAt": row.published_at,
                     "payloads": row.n_keys,
+                    "gates": row.gates,
                     "expiresInSeconds": max(client.ttl(manifest_key(company, row.id)), 0) or None,
                 }
                 for row in kept_generations(client, company)
@@ -71,6 +74,7 @@ def generations(settings: Settings, companies: list[str] | None) -> list[dict[st
                 "counts": manifest.counts if manifest else {},
                 "figures": manifest.figures if manifest else {},
                 "kept": kept,
+                "refused": json.loads(refused) if refused else None,
             }
         )
     return rows

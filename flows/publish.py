@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain, islice, pairwise
+from typing import Any
 
 import polars as pl
 import redis
@@ -22,7 +23,18 @@ from flows.errors import PublishRefused
 from flows.layout import generation_key, generations_prefix
 from flows.object_store import ObjectStore
 from flows.settings import Settings
-from models.generation import CHANGED_CHANNEL, COMPANIES_KEY, Kind, Manifest, kept_key, live_key, manifest_key, payload_prefix
+from models.gates import GateResult, coverage
+from models.generation import (
+    CHANGED_CHANNEL,
+    COMPANIES_KEY,
+    Kind,
+    Manifest,
+    kept_key,
+    live_key,
+    manifest_key,
+    payload_prefix,
+    refused_key,
+)
 from models.payloads import payloads, product_fragments
 from models.recommenders import COLUMNS
 from models.snapshot import instant
@@ -47,12 +59,13 @@ return 'switched'
 
 @dataclass(frozen=True)
 class Kept:
-    """A generation that Redis holds; `published_at` is None for one whose writing was cut off."""
+    """A generation that Redis holds; `published_at` is None for one whose writing was cut off, `gates` are what it passed."""
 
     id: str
     watermark: str
     n_keys: int
     published_at: str | None
+    gates: list[dict[str, Any]]
 
 
 def publish(settings: Settings, store: ObjectStore, manifest: Manifest, progress: Progress, *, allow_older: bool = False) -> int:
@@ -63,14 +76,17 @@ def publish(settings: Settings, store: ObjectStore, manifest: Manifest, progress
     """
     company = manifest.company
     with redis_client(settings) as client:
+        gates: list[GateResult] = []
         if live := _live_manifest(client, company):
             # a rollback that was killed after it had moved the pointer
             _unexpire(client, store, live)
-            _refuse_less_coverage(settings, live, manifest)
+            gates = _gates(settings, client, live, manifest)
         _drop_unfinished(client, store, manifest)
-        _record(client, manifest, n_keys=0, published_at=None)
+        # a generation that was published before keeps its record: writing the same bytes again changes nothing
+        client.hsetnx(kept_key(company), manifest.id, _record(manifest, 0, None, []))
         n_keys = _write(client, store, manifest, progress)
-        outcome = _switch(client, manifest, n_keys, allow_older=allow_older)
+        record = _record(manifest, n_keys, instant(datetime.now(UTC)), gates)
+        outcome = _switch(client, manifest, record, allow_older=allow_older)
         if outcome != "switched":
             _give_up(settings, client, store, manifest)
         if outcome == "superseded":
@@ -82,6 +98,7 @@ def publish(settings: Settings, store: ObjectStore, manifest: Manifest, progress
                 f"{company}: {outcome} is live and newer than {manifest.id}: "
                 f"`upsell publish --company {company} --to {manifest.id}` would go back to it."
             )
+        client.delete(refused_key(company))
         _unexpire(client, store, manifest)
         _retire(settings, client, store, company, live=manifest.id)
     return n_keys
@@ -103,7 +120,7 @@ def rollback(settings: Settings, store: ObjectStore, company: str, to: str | Non
                 "`upsell publish --to ...` brings back a built one."
             )
         manifest = Manifest.from_json(document)
-        _switch(client, manifest, there[manifest.id].n_keys, allow_older=True, published_at=there[manifest.id].published_at)
+        _switch(client, manifest, _decoded(client.hget(kept_key(company), manifest.id) or ""), allow_older=True)
         _unexpire(client, store, manifest)
         _retire(settings, client, store, company, live=manifest.id)
     return manifest
@@ -118,7 +135,7 @@ def live_generation(client: redis.Redis, company: str) -> str | None:
 def kept_generations(client: redis.Redis, company: str) -> list[Kept]:
     """What Redis holds for the company, in order of publishing; unfinished ones first."""
     rows = [(_decoded(key), json.loads(value)) for key, value in client.hgetall(kept_key(company)).items()]
-    kept = [Kept(id, row["watermark"], row["nKeys"], row["publishedAt"]) for id, row in rows]
+    kept = [Kept(id, row["watermark"], row["nKeys"], row["publishedAt"], row["gates"]) for id, row in rows]
     return sorted(kept, key=lambda row: (row.published_at or "", row.id))
 
 
@@ -147,14 +164,20 @@ def _live_manifest(client: redis.Redis, company: str) -> Manifest | None:
     return Manifest.from_json(document) if document else None
 
 
-def _refuse_less_coverage(settings: Settings, live: Manifest, manifest: Manifest) -> None:
-    new = {kind.kind: kind.n_anchors for kind in manifest.kinds}
-    for kind in live.kinds:
-        if new.get(kind.kind, 0) < settings.coverage_gate * kind.n_anchors:
-            raise PublishRefused(
-                f"{manifest.company}: {kind.kind} would cover {new.get(kind.kind, 0)} anchors where the live generation covers "
-                f"{kind.n_anchors}: look at the source tables, or lower COVERAGE_GATE ({settings.coverage_gate}) for one run."
-            )
+def _gates(settings: Settings, client: redis.Redis, live: Manifest, manifest: Manifest) -> list[GateResult]:
+    """The gates' results. Raises PublishRefused, and keeps the reason where `upsell status` shows it, when one failed."""
+    results = coverage(settings.coverage_gate, live, manifest)
+    failed = next((row for row in results if not row.passed), None)
+    if failed is None:
+        return results
+    before = next(kind.n_anchors for kind in live.kinds if kind.kind == failed.kind)
+    reason = (
+        f"{manifest.company}: {failed.kind} would cover {failed.value} anchors where the live generation covers {before}: "
+        f"look at the source tables, or lower COVERAGE_GATE ({settings.coverage_gate}) for one run."
+    )
+    told = {"generation": manifest.id, "refusedAt": instant(datetime.now(UTC)), "reason": reason}
+    client.set(refused_key(manifest.company), json.dumps({**told, "gates": [row.to_json() for row in results]}))
+    raise PublishRefused(reason)
 
 
 def _write(client: redis.Redis, store: ObjectStore, manifest: Manifest, progress: Progress) -> int:
@@ -214,21 +237,16 @@ def _ahead(make: Callable[[pl.DataFrame], pl.DataFrame], pieces: Iterator[pl.Dat
             yield pending.result()
 
 
-def _switch(client: redis.Redis, manifest: Manifest, n_keys: int, *, allow_older: bool, published_at: str | None = None) -> str:
+def _switch(client: redis.Redis, manifest: Manifest, record: str, *, allow_older: bool) -> str:
     company = manifest.company
-    record = _record_json(manifest, n_keys, published_at or instant(datetime.now(UTC)))
     keys = [live_key(company), kept_key(company), COMPANIES_KEY]
     outcome = client.eval(SWITCH, len(keys), *keys, manifest.id, record, company, CHANGED_CHANNEL, "1" if allow_older else "0")
     return _decoded(outcome)
 
 
-def _record(client: redis.Redis, manifest: Manifest, n_keys: int, published_at: str | None) -> None:
-    # a generation that was published before keeps its record: writing the same bytes again changes nothing
-    client.hsetnx(kept_key(manifest.company), manifest.id, _record_json(manifest, n_keys, published_at))
-
-
-def _record_json(manifest: Manifest, n_keys: int, published_at: str | None) -> str:
-    return json.dumps({"watermark": manifest.watermark, "nKeys": n_keys, "publishedAt": published_at})
+def _record(manifest: Manifest, n_keys: int, published_at: str | None, gates: list[GateResult]) -> str:
+    told = {"watermark": manifest.watermark, "nKeys": n_keys, "publishedAt": published_at}
+    return json.dumps({**told, "gates": [row.to_json() for row in gates]})
 
 
 def _before(published: list[Kept], live: str | None) -> str | None:

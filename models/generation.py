@@ -8,8 +8,10 @@ Keys (company percent-encoded, anchor last and as it is, so that any id is unamb
 
     upsell:companies                          set of companies that have a live generation
     upsell:{company}:live                     id of the live generation
-    upsell:{company}:generations              hash: id of a kept generation -> {"publishedAt", "watermark", "nKeys"};
+    upsell:{company}:generations              hash: id of a kept generation -> {"publishedAt", "watermark", "nKeys", "gates"};
                                               publishedAt is null while it is being written
+    upsell:{company}:refused                  {"generation", "refusedAt", "reason", "gates"} of the last generation that a gate
+                                              refused, until a later one goes live
     upsell:{company}:{generation}:manifest    Manifest.to_json()
     upsell:{company}:{generation}:{kind}:{anchor}   payload, see below
 
@@ -38,6 +40,11 @@ def live_key(company: str) -> str:
 def kept_key(company: str) -> str:
     """Key of the hash of generations that can be read or rolled back to."""
     return f"upsell:{quote(company, safe='')}:generations"
+
+
+def refused_key(company: str) -> str:
+    """Key of what the gates refused since the last publishing."""
+    return f"upsell:{quote(company, safe='')}:refused"
 
 
 def manifest_key(company: str, generation: str) -> str:

