@@ -41,14 +41,12 @@ def also_bought(features: Features) -> pl.DataFrame:
     eligible = features.eligible().select("product_id", "category_id", "category")
     excluded = pl.col("category_id").is_in(rules["excludeCategories"]) | pl.col("category").is_in(rules["excludeCategories"])
     candidates = eligible.filter(~excluded.fill_null(False))
-    own = _co_purchases(features, candidates["product_id"])
-    fill = _fill(features, candidates)
-    anchors = features.shown().select(pl.col("product_id").alias("anchor_id"))
+    pages = features.shown().select(pl.col("product_id").alias("anchor_id"), "category_id")
+    own = _co_purchases(features, candidates["product_id"]).join(pages, on="anchor_id", how="semi")
     return (
-        pl.concat([own, fill], how="diagonal_relaxed")
-        .join(anchors, on="anchor_id", how="semi")
+        pl.concat([own, _fill(features, candidates, pages, own)], how="diagonal_relaxed")
         .filter(pl.col("anchor_id") != pl.col("product_id"))
-        .sort("anchor_id", "link", "link_rank", "product_id")
+        .sort("anchor_id", "link", "link_rank")
         .unique(["anchor_id", "product_id"], keep="first", maintain_order=True)
         .with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("anchor_id").alias("rank"))
         .filter(pl.col("rank") <= rules["maxResults"])
@@ -71,18 +69,33 @@ def _co_purchases(features: Features, candidates: pl.Series) -> pl.DataFrame:
         pl.lit(0).alias("link"),
     )
     words = pl.format("{} of {} orders; {} times as often as by chance", "n_xy", "n_x", pl.col("lift").round(1))
-    return counted.with_columns(words.alias("reason"), pl.int_range(pl.len()).over("anchor_id").alias("link_rank"))
+    ranked = counted.with_columns(words.alias("reason"), pl.int_range(pl.len()).over("anchor_id").alias("link_rank"))
+    return ranked.filter(pl.col("link_rank") < rules["maxResults"])
 
 
-def _fill(features: Features, candidates: pl.DataFrame) -> pl.DataFrame:
-    """Best sellers of each anchor's category (link 1) and of the company (link 2), more than enough of each."""
-    best = best_of(features, candidates).rename({"anchor_id": "list_id", "rank": "link_rank"})
-    pages = features.shown().select(pl.col("product_id").alias("anchor_id"), "category_id")
-    by_category = pages.join(best, left_on="category_id", right_on="list_id").with_columns(
-        (pl.col("source") + " of the category").alias("source"), pl.lit(1).alias("link")
-    )
+def _fill(features: Features, candidates: pl.DataFrame, pages: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
+    """Best sellers for the pages whose own evidence leaves room: of the page's category, then of the company.
+
+    Pages of a category share one list. One item more than a page shows is enough of it: what a page drops of the list, its own
+    product and what it already has, leaves as many as it lacks.
+    """
+    max_results = features.config.also_bought["maxResults"]
+    counts = own.group_by("anchor_id").agg(pl.len().alias("n_own"))
+    lacking = pages.join(counts, on="anchor_id", how="left").filter(pl.col("n_own").fill_null(0) < max_results)
+    categories = lacking.select("category_id").unique()
+    best = best_of(features, candidates).rename({"anchor_id": "list_id", "rank": "list_rank"})
     company = best.filter(pl.col("list_id") == WHOLE_COMPANY).drop("list_id")
-    everywhere = pages.join(company, how="cross").with_columns(
-        (pl.col("source") + " of the shop").alias("source"), pl.lit(2).alias("link")
+    links = [
+        (1, " of the category", categories.join(best, left_on="category_id", right_on="list_id")),
+        (2, " of the shop", categories.join(company, how="cross")),
+    ]
+    lists = (
+        pl.concat([rows.with_columns(pl.col("source") + words, pl.lit(link).alias("link")) for link, words, rows in links])
+        .sort("category_id", "link", "list_rank")
+        .unique(["category_id", "product_id"], keep="first", maintain_order=True)
+        .with_columns(pl.int_range(pl.len()).over("category_id").alias("link_rank"))
+        .filter(pl.col("link_rank") <= max_results)
     )
-    return pl.concat([by_category, everywhere]).drop("category_id")
+    return (
+        lacking.select("anchor_id", "category_id").join(lists, on="category_id", nulls_equal=True).drop("category_id", "list_rank")
+    )
