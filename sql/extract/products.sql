@@ -3,6 +3,13 @@
 -- parameters: company
 --
 -- Deleted and hidden products leave as well: their past orders still count in baskets, they are only never shown.
+with primary_categories as (
+    select distinct on (m."productId") m."productId", k.id, k.name
+    from "Category" k
+    join "ProductCategory" m on m."categoryId" = k.id
+    where k."companyId" = %(company)s
+    order by m."productId", m."isPrimary" desc, k.id
+)
 select
     p.id as product_id,
     p.name,
@@ -21,13 +28,6 @@ select
     r."averageRating"::double precision as average_rating,
     coalesce(r."totalReviews", 0)::bigint as n_reviews
 from "Product" p
-left join lateral (
-    select k.id, k.name
-    from "ProductCategory" m
-    join "Category" k on k.id = m."categoryId" and k."companyId" = p."companyId"
-    where m."productId" = p.id
-    order by m."isPrimary" desc, k.id
-    limit 1
-) c on true
+left join primary_categories c on c."productId" = p.id
 left join "ProductReviewStats" r on r."productId" = p.id
 where p."companyId" = %(company)s
