@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from flows import embedded
 from flows.console import say, tell
-from flows.doors import open_services
+from flows.doors import DATABASE, REDIS, open_services
 from flows.errors import UpsellError
 from flows.progress import Reporter
 from flows.settings import Settings
@@ -62,7 +62,7 @@ def up(*, json: Json = False) -> None:
     from flows import migrate
     from flows.connections import postgres
 
-    with postgres(open_services(Settings.from_env())) as connection:
+    with postgres(open_services(Settings.from_env(), DATABASE)) as connection:
         say(json, {"applied": migrate.up(connection)})
 
 
@@ -72,7 +72,7 @@ def down(*, yes: Annotated[bool, Parameter(negative="")] = False, json: Json = F
     from flows import migrate
     from flows.connections import postgres
 
-    with postgres(open_services(Settings.from_env())) as connection:
+    with postgres(open_services(Settings.from_env(), DATABASE)) as connection:
         say(json, {"droppedRows": migrate.down(connection, confirmed=yes)})
 
 
@@ -82,7 +82,7 @@ def verify(*, json: Json = False) -> None:
     from flows import migrate
     from flows.connections import postgres
 
-    with postgres(open_services(Settings.from_env())) as connection:
+    with postgres(open_services(Settings.from_env(), DATABASE)) as connection:
         missing = migrate.verify(connection)
     say(json, {"missing": missing})
     if missing:
@@ -97,7 +97,7 @@ def migrate_status(*, json: Json = False) -> None:
     from flows import migrate
     from flows.connections import postgres
 
-    with postgres(open_services(Settings.from_env())) as connection:
+    with postgres(open_services(Settings.from_env(), DATABASE)) as connection:
         say(json, {row.name: row.applied_at or "pending" for row in migrate.status(connection)})
 
 
@@ -133,7 +133,7 @@ def load(
         products, rules, experiments, orders, views, carts, cart_items, subscriptions, impressions=impressions, exposures=exposures
     )
     with Reporter() as progress:
-        report = load_files(open_services(Settings.from_env()), company, files, progress=progress)
+        report = load_files(open_services(Settings.from_env(), DATABASE), company, files, progress=progress)
     say(json, report.as_dict())
 
 
@@ -187,7 +187,7 @@ def publish(*, company: Companies = None, to: str | None = None, json: Json = Fa
     from flows.operate import publish_built
 
     with Reporter() as progress:
-        say(json, publish_built(open_services(Settings.from_env()), company, to, progress))
+        say(json, publish_built(open_services(Settings.from_env(), REDIS), company, to, progress))
 
 
 @app.command
@@ -195,7 +195,7 @@ def rollback(*, company: Companies = None, to: str | None = None, json: Json = F
     """Move the live pointer back: to the generation published before, or to the one named by --to."""
     from flows.operate import roll_back
 
-    say(json, roll_back(open_services(Settings.from_env()), company, to))
+    say(json, roll_back(open_services(Settings.from_env(), REDIS), company, to))
 
 
 @app.command
@@ -203,7 +203,7 @@ def status(*, company: Companies = None, json: Json = False) -> None:
     """What is live and what is kept, per company: watermarks, counts, figures."""
     from flows.operate import generations
 
-    say(json, generations(open_services(Settings.from_env()), company))
+    say(json, generations(open_services(Settings.from_env(), REDIS), company))
 
 
 @app.command
@@ -211,7 +211,7 @@ def export(*, company: str, kind: str, out: Path, generation: str | None = None,
     """Write a published kind as a Parquet table."""
     from flows.operate import export_kind
 
-    say(json, export_kind(open_services(Settings.from_env()), company, kind, out, generation))
+    say(json, export_kind(open_services(Settings.from_env(), REDIS), company, kind, out, generation))
 
 
 @app.command
@@ -231,7 +231,7 @@ def serve(
     *, read_only: Annotated[bool, Parameter(negative="")] = False, host: str = "127.0.0.1", port: int = 8000, workers: int = 1
 ) -> None:
     """Run the API. With --read-only it needs Redis alone."""
-    settings = open_services(Settings.from_env())
+    settings = open_services(Settings.from_env(), REDIS)
     arguments = ["--host", host, "--port", str(port), "--workers", str(workers), *(["--read-only"] if read_only else [])]
     environ = {**os.environ, "REDIS_URL": settings.redis_url or ""}
     # another program takes this one's place: flows and serving never import each other

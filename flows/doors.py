@@ -8,10 +8,14 @@ from dataclasses import replace
 from flows import embedded
 from flows.settings import Settings
 
+DATABASE, REDIS = "DATABASE_URL", "REDIS_URL"
 
-def open_services(settings: Settings) -> Settings:
-    """Settings with both addresses: what is not set takes the embedded default, started if need be, and is said on stderr."""
-    missing = [name for name, url in (("DATABASE_URL", settings.database_url), ("REDIS_URL", settings.redis_url)) if not url]
+
+def open_services(settings: Settings, *needed: str) -> Settings:
+    """Settings with the needed addresses (both, where none is named): what is not set takes the embedded default, started if
+    need be, and is said on stderr."""
+    addresses = {DATABASE: settings.database_url, REDIS: settings.redis_url}
+    missing = [name for name in needed or addresses if not addresses[name]]
     if not missing:
         return settings
     services = embedded.start(settings.local_dir)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -170,6 +171,20 @@ def test_services_by_themselves(upsell: Run, tmp_path: Path) -> None:
     assert started["databaseUrl"].startswith("postgresql://") and started["redisUrl"].startswith("redis://")
     assert answer(upsell("services", "status", "--json", **elsewhere)) == started
     migrated = upsell("migrate", "up", "--json", **elsewhere)
-    assert "DATABASE_URL and REDIS_URL not set" in sentence(migrated)
+    assert "DATABASE_URL not set: using the embedded server" in sentence(migrated)
     assert answer(upsell("services", "stop", "--json", **elsewhere)) == {"stopped": ["postgres", "redis"]}
     assert "upsell services start" in sentence(upsell("services", "status", expect=1, **elsewhere))
+
+
+def test_the_read_api_needs_redis_alone(environ: dict[str, str], tmp_path: Path) -> None:
+    """`upsell serve --read-only` with only REDIS_URL set answers, starts no Postgres, and ends with code 0 on SIGTERM."""
+    alone = {key: value for key, value in environ.items() if key != "DATABASE_URL"} | {"LOCAL_DIR": str(tmp_path / "nothing")}
+    command = [UPSELL, "serve", "--read-only", "--port", "0"]
+    with subprocess.Popen(command, env=alone, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        api = json.loads(process.stdout.readline())["api"]
+        with urllib.request.urlopen(f"{api}/api/health", timeout=10) as response:
+            assert json.load(response)["checks"]["redis"]["ok"]
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+    assert not (tmp_path / "nothing").exists()
