@@ -160,10 +160,7 @@ def test_no_verb_is_named_like_somebody_elses_module() -> None:
 
 def test_nothing_of_one_machine_is_in_the_repository() -> None:
     """No committed file holds this checkout's path or the address of a package index."""
-    index = re.compile(
-        rb"https?://[^\s\"'<>)]*/(?:simple|pypi|packages)\b|(?:index-url|find-links|extra-index)\s*[=:]\s*\S|files\.python"
-        + rb"hosted"
-    )
+    index = re.compile(rb"https?://[^\s\"'<>)]*(?:/simple|/packages|\.whl|\.tar\.gz)\b|(?:index-url|find-links)\s*[=:]\s*\S")
     found = []
     for path in committed():
         content = path.read_bytes()
