@@ -7,17 +7,12 @@ import polars as pl
 from models import co_occurrence
 from models.features import Features
 from models.generation import WHOLE_COMPANY
-from models.popularity import best_of
+from models.popularity import LIST_SCHEMA, best_of
 
 # pairs are cut by time-weighted count, then by minCoOccurrences: the surplus keeps the second cut from emptying the first
 SURPLUS = 3
 SCHEMA = {
-    "anchor_id": pl.String,
-    "rank": pl.Int64,
-    "product_id": pl.String,
-    "score": pl.Float64,
-    "source": pl.String,
-    "reason": pl.String,
+    **LIST_SCHEMA,
     "n_xy": pl.Int64,
     "n_x": pl.Int64,
     "n_y": pl.Int64,

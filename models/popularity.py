@@ -11,13 +11,17 @@ from models.generation import WHOLE_COMPANY
 
 HALF_LIFE_DAYS = 30.0
 MAX_RANK = 40
-SCHEMA = {
+# what every list has, before its own evidence
+LIST_SCHEMA = {
     "anchor_id": pl.String,
     "rank": pl.Int64,
     "product_id": pl.String,
     "score": pl.Float64,
     "source": pl.String,
     "reason": pl.String,
+}
+SCHEMA = {
+    **LIST_SCHEMA,
     "n_events": pl.Int64,
     "window_days": pl.Int64,
 }
