@@ -211,8 +211,8 @@ def _write(client: redis.Redis, store: ObjectStore, manifest: Manifest, progress
 
 
 def _empty_pages(kind: Kind, frame: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
-    """Payloads of pages that have nothing to show: without them the read API would fall back to what must not be shown there,
-    the page's own product for one."""
+    """Payloads of pages that have no list of their own: every page has one, so that Redis can be counted against the catalogue.
+    The read API falls back for them, less the page's own product."""
     pages = products.filter(pl.lit(kind.section is not None) & pl.col("is_shown")).select(pl.col("product_id").alias("anchor_id"))
     return pages.join(frame, on="anchor_id", how="anti").with_columns(pl.lit(b"[]\n[]").alias("payload"))
 
