@@ -99,6 +99,16 @@ class Configuration:
         return self.parts["alsoBought"]
 
     @property
+    def you_might_like(self) -> dict[str, Any]:
+        """Fields of the you-might-like section."""
+        return self.parts["youMightLike"]
+
+    @property
+    def frequently_viewed(self) -> dict[str, Any]:
+        """Fields of the frequently-viewed section."""
+        return self.parts["frequentlyViewed"]
+
+    @property
     def everywhere(self) -> dict[str, Any]:
         """Fields that hold for every section."""
         return self.parts["global"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import polars as pl
 
@@ -11,6 +12,7 @@ from models.configuration import Configuration
 
 MEMBERS = ("baskets", "views", "products")
 LONGEST_LOOKBACK_DAYS = 36_525
+IDLE_MINUTES = 30
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Features:
     products: one row per product with name, prices in cents, category, is_shown, in_stock (sql/extract/products).
     window_end: instant of the company's last event, at which every lookback window ends. A shop that has been quiet for a
     month is judged by its last busy days, not by an empty month.
+    choices: kind -> what the company's held-out days have chosen for it; empty where nothing was tried, then defaults hold.
     """
 
     company: str
@@ -30,6 +33,21 @@ class Features:
     views: pl.DataFrame
     products: pl.DataFrame
     config: Configuration
+    choices: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def before(self, split_at: datetime) -> Features:
+        """What was known at `split_at`: events before it, and a window that ends at the last of them."""
+        baskets = self.baskets.filter(pl.col("ordered_at") < split_at)
+        views = self.views.filter(pl.col("viewed_at") < split_at)
+        known = [moment for moment in (baskets["ordered_at"].max(), views["viewed_at"].max()) if isinstance(moment, datetime)]
+        return replace(self, baskets=baskets, views=views, window_end=max(known, default=split_at))
+
+    def sessions(self) -> pl.DataFrame:
+        """Views with `visit_id` (int): a session is split where IDLE_MINUTES pass without a view. By visit, oldest view first."""
+        ordered = self.views.sort("session_id", "viewed_at", "product_id", "source", "customer_id")
+        idle = pl.col("viewed_at").diff() > pl.duration(minutes=IDLE_MINUTES)
+        begins = pl.col("session_id").ne_missing(pl.col("session_id").shift(1)) | idle
+        return ordered.with_columns(begins.fill_null(True).cum_sum().alias("visit_id"))
 
     def recent_baskets(self, lookback_days: int) -> pl.DataFrame:
         """Baskets of the last `lookback_days` days, with `age_days` (0 at the window's end)."""

@@ -2,28 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import polars as pl
 
-from models import also_bought, popularity
+from models import also_bought, popularity, rivals, tasks
 from models.configuration import Configuration
 from models.features import Features
 from models.generation import Section
+from models.tasks import HeldOut
 
+Answer = Callable[[HeldOut, int], pl.DataFrame]
 COLUMNS = ("anchor_id", "rank", "product_id", "score", "source", "reason")
 
 
 @dataclass(frozen=True)
+class Judged:
+    """How a kind is judged: a task made of the days from an instant on, rivals by name (`best sellers` always among them; the
+    others are what one would use instead), and how many queries the task must have before its figures mean anything, in words
+    that follow the number.
+
+    Answers and rivals take a HeldOut and k and return query_id, rank (1 to k), product_id. `answer` is None where the kind's
+    own lists, looked up by anchor, are the answer.
+    """
+
+    task: Callable[[Features, datetime], HeldOut]
+    rivals: Mapping[str, Answer]
+    enough: int
+    unit: str
+    k: int = 10
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True)
 class Recommender:
-    """One kind: the function that makes its RECOMMENDATIONS frame (COLUMNS, then the evidence columns), and how it shows on a
-    product's page, if it does."""
+    """One kind: the function that makes its RECOMMENDATIONS frame (COLUMNS, then the evidence columns), how it shows on a
+    product's page if it does, how it is judged, and what it chooses by held-out days.
+
+    choose: takes features and the instant from which their days are held out, returns the JSON-able choice that `recommend`
+    then finds in `features.choices[kind]`; {} where the held-out days are too few to choose by.
+    """
 
     kind: str
     recommend: Callable[[Features], pl.DataFrame]
     evidence: tuple[str, ...]
     section: Callable[[Configuration], Section] | None = None
+    judged: Judged | None = None
+    choose: Callable[[Features, datetime], dict[str, Any]] | None = None
 
 
 def _also_bought_section(config: Configuration) -> Section:
@@ -32,10 +60,16 @@ def _also_bought_section(config: Configuration) -> Section:
     return Section("ALSO_BOUGHT", rules["title"], position=1, config=shown, enabled=rules["enabled"], fallback="popular")
 
 
+# fmt: off
 RECOMMENDERS = (
     Recommender("popular", popularity.popular, ("n_events", "window_days")),
-    Recommender("also-bought", also_bought.also_bought, also_bought.EVIDENCE, _also_bought_section),
+    Recommender(
+        "also-bought", also_bought.also_bought, also_bought.EVIDENCE, _also_bought_section,
+        Judged(tasks.partners, {"best sellers": rivals.best_sellers, "raw counts": rivals.raw_counts, "cosine": rivals.cosine},
+               enough=100, unit="held-out orders with two products"),
+    ),
 )
+# fmt: on
 
 
 def faults(frame: pl.DataFrame, eligible: pl.Series) -> list[str]:
