@@ -13,7 +13,7 @@ import stamina
 from cyclopts import App, CycloptsError, Parameter
 
 from flows import embedded
-from flows.console import say, tell
+from flows.console import say, show_table, tell
 from flows.doors import DATABASE, REDIS, open_services
 from flows.errors import UpsellError
 from flows.progress import Reporter
@@ -212,6 +212,27 @@ def export(*, company: str, kind: str, out: Path, generation: str | None = None,
     from flows.operate import export_kind
 
     say(json, export_kind(open_services(Settings.from_env(), REDIS), company, kind, out, generation))
+
+
+@app.command
+def evaluate(
+    *,
+    company: str,
+    split_at: Annotated[datetime | None, Parameter(help="Train on what came before, judge on what came after.")] = None,
+    json: Json = False,
+) -> None:
+    """Judge every kind and every rival on held-out days; default split: the last tenth of the history, at most 14 days."""
+    from flows.evaluate import evaluate_company, method_rows
+    from flows.nightly import as_of_utc
+
+    split = as_of_utc(split_at) if split_at else None
+    with Reporter() as progress:
+        evaluation = evaluate_company(open_services(Settings.from_env(), DATABASE), company, split, progress)
+    if json:
+        say(json, {"company": company, **evaluation.to_json()})
+    else:
+        show_table(method_rows(evaluation))
+        say(json, {"readiness": evaluation.readiness()})
 
 
 @app.command

@@ -8,6 +8,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.pretty import Pretty
+from rich.table import Table
+
+TABLE_WIDTH = 200
 
 
 def say(as_json: bool, document: Any) -> None:
@@ -18,6 +21,16 @@ def say(as_json: bool, document: Any) -> None:
     console = Console(soft_wrap=True)
     for row in document if isinstance(document, list) else [document]:
         _say_row(console, row)
+
+
+def show_table(rows: list[dict[str, Any]]) -> None:
+    """Print rows of the same columns as a table; an estimate is printed with its interval."""
+    if not rows:
+        return
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    Console(width=max(Console().width, TABLE_WIDTH)).print(table)
 
 
 def tell(sentence: str) -> None:
@@ -36,3 +49,9 @@ def _say_row(console: Console, row: Any, indent: str = "") -> None:
         else:
             shown = ", ".join(map(str, value)) if isinstance(value, list) else value
             console.print(f"{indent}{name}: {shown}", markup=False, highlight=False)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{value['value']:.3f} ({value['low']:.3f} to {value['high']:.3f})"
+    return "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)

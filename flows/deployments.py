@@ -15,6 +15,7 @@ from prefect.artifacts import create_markdown_artifact
 from flows.backfill import backfill_days
 from flows.doors import open_services
 from flows.errors import UpsellError
+from flows.evaluate import evaluate_company, evaluation_table
 from flows.nightly import CompanyNight, as_of_utc, company_night, due_companies, failures
 from flows.progress import silent
 from flows.settings import Settings
@@ -41,6 +42,20 @@ def nightly(companies: list[str] | None = None, as_of: datetime | None = None) -
     return [asdict(row) for row in nights]
 
 
+@flow(name="evaluate", log_prints=True)
+def evaluate(companies: list[str] | None = None, split_at: datetime | None = None) -> list[dict[str, Any]]:
+    """Judge every kind and every rival on held-out days, for the named companies or all active ones; publishes nothing."""
+    settings = open_services(Settings.from_env())
+    split = as_of_utc(split_at) if split_at else None
+    documents, tables = [], []
+    for company in due_companies(settings, companies):
+        evaluation = evaluate_company(settings, company, split, silent)
+        documents.append({"company": company, **evaluation.to_json()})
+        tables.append(evaluation_table(company, evaluation))
+    create_markdown_artifact(key="evaluation", markdown="\n\n".join(tables), description="Kinds and rivals on held-out days")
+    return documents
+
+
 @flow(name="backfill", log_prints=True)
 def backfill(start: date, end: date, reason: str, companies: list[str] | None = None) -> list[dict[str, Any]]:
     """Rebuild the days of [start, end), then release once."""
@@ -52,12 +67,14 @@ def backfill(start: date, end: date, reason: str, companies: list[str] | None = 
 
 
 def night_table(nights: list[CompanyNight]) -> str:
-    """The night's report in Markdown, a row per company."""
+    """The night's report in Markdown: a row per company, then a line per company and kind on how ready it is."""
     head = (
         "| company | generation | payloads | orders | views | quarantined | seconds | error |\n|---|---|---|---|---|---|---|---|\n"
     )
-    return head + "\n".join(
+    ready = [f"- {row.company}, {kind}: {line}" for row in nights for kind, line in row.readiness.items()]
+    table = head + "\n".join(
         f"| {row.company} | {row.generation or 'unchanged'} | {row.n_payloads:,} | {row.counts.get('orders', 0):,} "
         f"| {row.counts.get('views', 0):,} | {sum(row.quarantined.values()):,} | {row.seconds} | {row.error or ''} |"
         for row in nights
     )
+    return "\n\n".join([table, *(["\n".join(ready)] if ready else [])])

@@ -52,6 +52,8 @@ def read_features(store: ObjectStore, snapshot: Snapshot) -> Features:
     return Features(
         company=snapshot.company,
         window_end=max(known, default=watermark),
+        baskets=frames["baskets"],
+        views=frames["views"],
+        products=frames["products"],
         config=merge(snapshot.config),
-        **frames,
     )

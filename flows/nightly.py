@@ -1,6 +1,6 @@
-"""The night: for every company extract, derive, train, publish.
+"""The night: for every company extract, derive, evaluate, train, publish.
 
-    rebuild(company)  Postgres -> snapshot -> features -> a built generation in the object store
+    rebuild(company)  Postgres -> snapshot -> features -> verdicts of the held-out days -> a built generation in the object store
     release(company)  the built generation -> Redis, past the gates, one pointer moved
 
 Companies are independent: one that fails is reported, the others are published. `flows/deployments.py` runs the same as a
@@ -26,6 +26,7 @@ from flows.object_store import open_store
 from flows.publish import publish
 from flows.settings import Settings
 from flows.train import train
+from models.evaluation import evaluate, held_out_from
 from models.generation import Manifest
 from models.snapshot import instant
 
@@ -35,7 +36,8 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class CompanyNight:
-    """How one company's night ended: `error` is None when `generation` is live. Quarantined rows are counted by reason."""
+    """How one company's night ended: `error` is None when `generation` is live. Quarantined rows are counted by reason;
+    readiness says of each judged kind how it did on the held-out days, or what that still takes."""
 
     company: str
     watermark: str
@@ -43,6 +45,7 @@ class CompanyNight:
     n_payloads: int
     counts: dict[str, int]
     quarantined: dict[str, int]
+    readiness: dict[str, str]
     seconds: float
     error: str | None = None
 
@@ -50,11 +53,14 @@ class CompanyNight:
 def rebuild(
     settings: Settings, company: str, watermark: datetime, progress: Progress, reread: tuple[str, str] | None = None
 ) -> Manifest:
-    """Extract, derive and train one company up to `watermark`; returns the manifest of the built generation."""
+    """Extract, derive, evaluate and train one company up to `watermark`; returns the manifest of the built generation."""
     store = open_store(settings.snapshots, settings.local_dir / "cache")
     snapshot = extract(settings, store, company, watermark, progress, reread)
     rows = derive(store, snapshot)
-    return train(store, snapshot, read_features(store, snapshot), rows[UNKNOWN_PRODUCTS], progress)
+    features = read_features(store, snapshot)
+    gate = settings.gates(company).quality
+    evaluation = evaluate(features, held_out_from(features), gate, progress, gate_only=True)
+    return train(store, snapshot, features, evaluation, rows[UNKNOWN_PRODUCTS], progress)
 
 
 def release(settings: Settings, manifest: Manifest, progress: Progress, *, allow_older: bool = False) -> int:
@@ -90,6 +96,7 @@ def company_night(settings: Settings, company: str, watermark: datetime, progres
         n_payloads=n_payloads,
         counts=manifest.counts if manifest else {},
         quarantined=manifest.figures["quarantined"] if manifest else {},
+        readiness=manifest.figures["readiness"] if manifest else {},
         seconds=round(time.monotonic() - started, 2),
         error=error,
     )

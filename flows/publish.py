@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain, islice, pairwise
+from itertools import islice
 from typing import Any
 
 import polars as pl
@@ -22,12 +21,12 @@ from flows.connections import redis_client
 from flows.errors import PublishRefused
 from flows.layout import generation_key, generations_prefix
 from flows.object_store import ObjectStore
+from flows.payload_keys import all_keys, all_payloads, n_payloads
 from flows.settings import Settings
-from models.gates import GateResult, coverage
+from models.gates import GateResult, coverage, kept
 from models.generation import (
     CHANGED_CHANNEL,
     COMPANIES_KEY,
-    Kind,
     Manifest,
     kept_key,
     live_key,
@@ -35,13 +34,10 @@ from models.generation import (
     payload_prefix,
     refused_key,
 )
-from models.payloads import payloads, product_fragments
-from models.recommenders import COLUMNS
 from models.snapshot import instant
 
 Progress = Callable[[str, int, int], None]
 BATCH = 500
-CHUNK_ROWS = 100_000
 
 # KEYS: live pointer, kept generations, companies. ARGV: generation, its record, company, channel, "1" to allow an older one.
 # Ids begin with the watermark, so they compare by it.
@@ -80,7 +76,7 @@ def publish(settings: Settings, store: ObjectStore, manifest: Manifest, progress
         if live := _live_manifest(client, company):
             # a rollback that was killed after it had moved the pointer
             _unexpire(client, store, live)
-            gates = _gates(settings, client, live, manifest)
+            gates = _gates(settings, client, store, live, manifest)
         _drop_unfinished(client, store, manifest)
         # a generation that was published before keeps its record: writing the same bytes again changes nothing
         client.hsetnx(kept_key(company), manifest.id, _record(manifest, 0, None, []))
@@ -158,23 +154,37 @@ def read_kind(store: ObjectStore, company: str, generation: str, kind: str) -> p
     return pl.read_parquet(store.fetch(generation_key(company, generation, f"{kind}.parquet")))
 
 
+def _items(store: ObjectStore, company: str, generation: str, kind: str) -> pl.DataFrame | None:
+    try:
+        return read_kind(store, company, generation, kind).select("anchor_id", "product_id")
+    except FileNotFoundError:
+        return None
+
+
 def _live_manifest(client: redis.Redis, company: str) -> Manifest | None:
     live = live_generation(client, company)
     document = client.get(manifest_key(company, live)) if live else None
     return Manifest.from_json(document) if document else None
 
 
-def _gates(settings: Settings, client: redis.Redis, live: Manifest, manifest: Manifest) -> list[GateResult]:
+def _gates(settings: Settings, client: redis.Redis, store: ObjectStore, live: Manifest, manifest: Manifest) -> list[GateResult]:
     """The gates' results. Raises PublishRefused, and keeps the reason where `upsell status` shows it, when one failed."""
-    results = coverage(settings.coverage_gate, live, manifest)
+    floors = settings.gates(manifest.company)
+    results = coverage(floors.coverage, live, manifest, manifest.figures.get("withheld", {}))
+    for kind in live.kinds:
+        before, after = (_items(store, manifest.company, generation, kind.kind) for generation in (live.id, manifest.id))
+        if before is not None and after is not None:
+            results += kept(floors.kept, kind.kind, before, after)
     failed = next((row for row in results if not row.passed), None)
     if failed is None:
         return results
-    before = next(kind.n_anchors for kind in live.kinds if kind.kind == failed.kind)
-    reason = (
-        f"{manifest.company}: {failed.kind} would cover {failed.value} anchors where the live generation covers {before}: "
-        f"look at the source tables, or lower COVERAGE_GATE ({settings.coverage_gate}) for one run."
-    )
+    if failed.gate == "coverage":
+        n_anchors = next(kind.n_anchors for kind in live.kinds if kind.kind == failed.kind)
+        told_of = f"would cover {failed.value} anchors where the live generation covers {n_anchors}"
+    else:
+        told_of = f"would keep {failed.value:.1%} of the items of the live generation"
+    setting = f"{failed.gate.upper()}_GATE ({getattr(floors, failed.gate)})"
+    reason = f"{manifest.company}: {failed.kind} {told_of}: look at the source tables, or lower {setting} for one run."
     told = {"generation": manifest.id, "refusedAt": instant(datetime.now(UTC)), "reason": reason}
     client.set(refused_key(manifest.company), json.dumps({**told, "gates": [row.to_json() for row in results]}))
     raise PublishRefused(reason)
@@ -183,58 +193,22 @@ def _gates(settings: Settings, client: redis.Redis, live: Manifest, manifest: Ma
 def _write(client: redis.Redis, store: ObjectStore, manifest: Manifest, progress: Progress) -> int:
     """Write every payload, then the manifest, and count them in Redis."""
     company, generation = manifest.company, manifest.id
-    products = read_kind(store, company, generation, "products")
-    fragments = product_fragments(products)
-    # every page has a payload, an empty one where there is nothing to show
-    n_pages = products.filter("is_shown").height
-    expected = sum(n_pages if kind.section else kind.n_anchors for kind in manifest.kinds)
-    found = 0
+    read = partial(read_kind, store, company, generation)
+    expected, found = n_payloads(manifest, read), 0
     # a kept generation that is published again: killed half-way, it must look unexpired, or its new keys would never expire
     client.persist(manifest_key(company, generation))
-    for kind in manifest.kinds:
-        frame = read_kind(store, company, generation, kind.kind)
-        prefix = payload_prefix(company, generation, kind.kind)
-        evidence = tuple(name for name in frame.columns if name not in COLUMNS)
-        made = _ahead(partial(payloads, fragments=fragments, evidence=evidence), _whole_anchors(frame))
-        for rows in chain(made, [_empty_pages(kind, frame, products)]):
-            pairs = iter(zip((prefix + anchor for anchor in rows["anchor_id"]), rows["payload"], strict=True))
-            while batch := dict(islice(pairs, BATCH)):
-                client.mset(batch)
-                found += client.exists(*batch)
-                progress(f"publish {company}", found, expected)
+    for prefix, rows in all_payloads(manifest, read):
+        pairs = iter(zip((prefix + anchor for anchor in rows["anchor_id"]), rows["payload"], strict=True))
+        while batch := dict(islice(pairs, BATCH)):
+            client.mset(batch)
+            found += client.exists(*batch)
+            progress(f"publish {company}", found, expected)
     client.set(manifest_key(company, generation), manifest.to_json())
     if found != expected:
         raise PublishRefused(
             f"{company}: Redis holds {found} of {expected} payloads of {generation}: look at its maxmemory and log."
         )
     return found
-
-
-def _empty_pages(kind: Kind, frame: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
-    """Payloads of pages that have no list of their own: every page has one, so that Redis can be counted against the catalogue.
-    The read API falls back for them, less the page's own product."""
-    pages = products.filter(pl.lit(kind.section is not None) & pl.col("is_shown")).select(pl.col("product_id").alias("anchor_id"))
-    return pages.join(frame, on="anchor_id", how="anti").with_columns(pl.lit(b"[]\n[]").alias("payload"))
-
-
-def _whole_anchors(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """The frame in pieces of about CHUNK_ROWS rows, no anchor divided: a large shop's payloads never lie in memory at once."""
-    ordered = frame.sort("anchor_id", "rank")
-    starts = ordered.select(pl.arg_where(pl.col("anchor_id").ne_missing(pl.col("anchor_id").shift(1)))).to_series()
-    cuts = [*starts.filter(starts // CHUNK_ROWS != (starts // CHUNK_ROWS).shift(1)), ordered.height]
-    return (ordered.slice(start, end - start) for start, end in pairwise([0, *cuts]) if end > start)
-
-
-def _ahead(make: Callable[[pl.DataFrame], pl.DataFrame], pieces: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """`make` of every piece, the next one in a thread while the caller works on the last."""
-    with ThreadPoolExecutor(1) as maker:
-        pending: Future[pl.DataFrame] | None = None
-        for piece in pieces:
-            done, pending = pending, maker.submit(make, piece)
-            if done is not None:
-                yield done.result()
-        if pending is not None:
-            yield pending.result()
 
 
 def _switch(client: redis.Redis, manifest: Manifest, record: str, *, allow_older: bool) -> str:
@@ -321,12 +295,7 @@ def _keys(client: redis.Redis, store: ObjectStore, company: str, generation: str
         pattern = payload_prefix(company, generation, "")[:-1] + "*"
         yield from (_decoded(key) for key in client.scan_iter(match=pattern, count=1000))
         return
-    products = read_kind(store, company, generation, "products")
-    for kind in Manifest.from_json(document).kinds:
-        prefix = payload_prefix(company, generation, kind.kind)
-        frame = read_kind(store, company, generation, kind.kind).select("anchor_id").unique()
-        empty = _empty_pages(kind, frame, products)
-        yield from (prefix + anchor for anchor in chain(frame["anchor_id"], empty["anchor_id"]))
+    yield from all_keys(Manifest.from_json(document), partial(read_kind, store, company, generation))
 
 
 def _decoded(reply: bytes | str) -> str:

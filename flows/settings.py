@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dotenv import dotenv_values
 
 from flows.errors import SettingsError
+from models.gates import Gates
 
 T = TypeVar("T", int, float)
 
@@ -27,7 +29,10 @@ class Settings:
     retry_seconds: float = 30.0
     statement_timeout_seconds: int = 1_800
     retire_after_hours: int = 72
-    coverage_gate: float = 0.5
+    coverage_gate: float = Gates.coverage
+    kept_gate: float = Gates.kept
+    quality_gate: float = Gates.quality
+    company_gates: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -58,9 +63,36 @@ class Settings:
             statement_timeout_seconds=number("STATEMENT_TIMEOUT_SECONDS", cls.statement_timeout_seconds, 1, 86_400),
             retire_after_hours=number("RETIRE_AFTER_HOURS", cls.retire_after_hours, 1, 8_760),
             coverage_gate=number("COVERAGE_GATE", cls.coverage_gate, 0, 1),
+            kept_gate=number("KEPT_GATE", cls.kept_gate, 0, 1),
+            quality_gate=number("QUALITY_GATE", cls.quality_gate, 0, 100),
+            company_gates=_company_gates(given.get("COMPANY_GATES", "{}")),
         )
+
+    def gates(self, company: str) -> Gates:
+        """The company's thresholds: its own of COMPANY_GATES, the general ones for what it has none."""
+        general = Gates(coverage=self.coverage_gate, kept=self.kept_gate, quality=self.quality_gate)
+        return replace(general, **self.company_gates.get(company, {}))
 
     @property
     def snapshots(self) -> str:
         """The object store's address; below `.local/` unless SNAPSHOT_URI is set."""
         return self.snapshot_uri or (self.local_dir / "snapshots").as_uri()
+
+
+def _company_gates(given: str) -> dict[str, dict[str, float]]:
+    names = {row.name for row in fields(Gates)}
+    wrong = SettingsError(
+        f"COMPANY_GATES is {given!r}: give JSON such as "
+        '{"company": {"quality": 1.1}}'
+        f", with {', '.join(sorted(names))} and numbers from 0 on."
+    )
+    try:
+        read = json.loads(given)
+    except json.JSONDecodeError:
+        raise wrong from None
+    companies: dict[str, Any] = read if isinstance(read, dict) else {"": None}
+    for row in companies.values():
+        known = isinstance(row, dict) and row.keys() <= names
+        if not known or not all(type(value) in (int, float) and value >= 0 for value in row.values()):
+            raise wrong
+    return {company: {name: float(value) for name, value in row.items()} for company, row in companies.items()}

@@ -1,8 +1,9 @@
-"""Features -> a built generation in the object store: one RECOMMENDATIONS frame per kind, and the manifest."""
+"""Features -> a built generation in the object store: one RECOMMENDATIONS frame per kind, its evaluation, and the manifest."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -11,6 +12,7 @@ from importlib.metadata import version
 from flows.errors import CheckFailed
 from flows.layout import generation_key
 from flows.object_store import ObjectStore, parquet_bytes
+from models.evaluation import Evaluation
 from models.features import Features
 from models.generation import Kind, Manifest
 from models.recommenders import RECOMMENDERS, faults
@@ -18,18 +20,28 @@ from models.snapshot import Snapshot, stamp
 
 
 def train(
-    store: ObjectStore, snapshot: Snapshot, features: Features, n_unknown: int, progress: Callable[[str, int, int], None]
+    store: ObjectStore,
+    snapshot: Snapshot,
+    features: Features,
+    evaluation: Evaluation,
+    n_unknown: int,
+    progress: Callable[[str, int, int], None],
 ) -> Manifest:
     """Run every recommender of the registry and store what it returns; the generation's id follows from its content.
 
-    n_unknown: rows that `derive` set aside because the company has no such product.
+    evaluation: what the held-out days chose, and which kinds they withhold: these have no lists, and what stands in for a kind
+    without lists is shown. n_unknown: rows that `derive` set aside because the company has no such product.
     Raises CheckFailed when a recommender returns what must not be published.
     """
     eligible = features.eligible()["product_id"]
     files: dict[str, bytes] = {"products": parquet_bytes(features.products.sort("product_id"))}
+    features = replace(features, choices=evaluation.choices)
+    withheld = evaluation.withheld()
     kinds = []
     for done, recommender in enumerate(RECOMMENDERS, start=1):
         frame = recommender.recommend(features)
+        if recommender.kind in withheld:
+            frame = frame.clear()
         if wrong := faults(frame, eligible):
             raise CheckFailed(f"{features.company}: {recommender.kind} may not be published: {'; '.join(wrong)}.")
         section = recommender.section(features.config) if recommender.section else None
@@ -43,12 +55,20 @@ def train(
         watermark=snapshot.watermark,
         kinds=kinds,
         counts=_counts(features),
-        figures={"quarantined": quarantined, "ignoredConfiguration": features.config.ignored},
+        figures={
+            "quarantined": quarantined,
+            "ignoredConfiguration": features.config.ignored,
+            "choices": evaluation.choices,
+            "readiness": evaluation.readiness(),
+            "withheld": withheld,
+        },
         code_version=version("smart-upsell"),
     )
     manifest = replace(manifest, id=_generation_id(manifest, files))
     for name, content in files.items():
         store.put(generation_key(features.company, manifest.id, f"{name}.parquet"), content)
+    evaluated = json.dumps(evaluation.to_json(), sort_keys=True, ensure_ascii=False).encode()
+    store.put(generation_key(features.company, manifest.id, "evaluation.json"), evaluated)
     # last: a generation exists once its manifest does
     store.put(generation_key(features.company, manifest.id, "manifest.json"), manifest.to_json())
     return manifest

@@ -14,10 +14,21 @@ Keys (company percent-encoded, anchor last and as it is, so that any id is unamb
                                               refused, until a later one goes live
     upsell:{company}:{generation}:manifest    Manifest.to_json()
     upsell:{company}:{generation}:{kind}:{anchor}   payload, see below
+    upsell:{company}:session:{session}        sorted set: product -> when the live session last viewed it (ms since 1970); kept
+                                              by the read API, of no generation, the newest SESSION_PRODUCTS of SESSION_MS
 
-A payload is two lines of JSON without raw newlines: the array of products as the public API shows them, and the array of
-their evidence in the same order, as the preview shows it. Anchor is a product id for kinds that belong to a product's
-page; for `popular` it is a category id, or "" for the whole company.
+A payload is lines of JSON without raw newlines; what they hold is the kind's form:
+
+    items        the array of products as the public API shows them; the array of their evidence in the same order, as the
+                 preview shows it; where there is one, an object of what the section shows behind its products: {"bundles": [...]}
+    references   the array of [product id, score, reason], best first
+    neighbours   the array of [product id, weight], best first
+    (products)   kind `product`, wherever a kind is of references or neighbours: the product as the public API shows it, without
+                 score and reason; [name, category id or null]
+
+Anchor is a product id for kinds that belong to a product's page, for neighbours and for `product`, a customer id for
+references; for `popular` it is a category id, or "" for the whole company. Lists for customers are references, since whole
+products would be held again and again: 300,000 customers, 20 products each, 300 bytes a product.
 """
 
 from __future__ import annotations
@@ -30,6 +41,10 @@ from urllib.parse import quote
 COMPANIES_KEY = "upsell:companies"
 CHANGED_CHANNEL = "upsell:changed"
 WHOLE_COMPANY = ""
+ITEMS, REFERENCES, NEIGHBOURS = "items", "references", "neighbours"
+PRODUCT = "product"
+SESSION_PRODUCTS = 20
+SESSION_MS = 30 * 60 * 1000
 
 
 def live_key(company: str) -> str:
@@ -57,16 +72,34 @@ def payload_prefix(company: str, generation: str, kind: str) -> str:
     return f"upsell:{quote(company, safe='')}:{generation}:{kind}:"
 
 
+def session_key(company: str, session: str) -> str:
+    """Key of what a live session has viewed."""
+    return f"upsell:{quote(company, safe='')}:session:{session}"
+
+
 def split_payload(payload: bytes) -> tuple[bytes, bytes]:
-    """Products and evidence, each a JSON array, of one stored payload."""
-    products, _, evidence = payload.partition(b"\n")
+    """Products and evidence, each a JSON array, of one stored payload of items."""
+    products, evidence, _ = split_extras(payload)
     return products, evidence
+
+
+def split_extras(payload: bytes) -> tuple[bytes, bytes, bytes]:
+    """Products, evidence and the object of what stands behind the products (b"" where there is none) of a payload of items."""
+    products, _, rest = payload.partition(b"\n")
+    evidence, _, extras = rest.partition(b"\n")
+    return products, evidence, extras
 
 
 @dataclass(frozen=True)
 class Section:
     """How a kind shows on a product's page: `type` and titles of the contract, the storefront's display settings, the order
-    on the page, and the kind whose whole-company payload stands in where an anchor has none."""
+    on the page, and the kind whose whole-company payload stands in where an anchor has none.
+
+    extras: names of arrays that stand behind the products, empty where a payload has none: ["bundles"].
+    rules: settings that the read API follows and never shows. Of a section of references: maxResults, titleForGuests,
+    excludeRecentlyViewed (default false), neighbours (the kind that ranks a live session), lagWeights (of the session's products,
+    the last viewed first), sessionWeight (0..1, the share of a live session in a customer's list).
+    """
 
     type: str
     title: str
@@ -76,24 +109,29 @@ class Section:
     personalized: bool = False
     enabled: bool = True
     fallback: str | None = None
+    extras: list[str] = field(default_factory=list)
+    rules: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One published kind: its name, how many anchors have a list, how many items these have, and its section where it has one.
+    """One published kind: its name, how many anchors have a list, how many items these have, its section where it has one, and
+    the form of its payloads.
 
-    A kind with a section also has an empty payload for every page that has no list."""
+    A kind of items with a section also has an empty payload for every page that has no list."""
 
     kind: str
     n_anchors: int
     n_items: int
     section: Section | None = None
+    form: str = ITEMS
 
 
 @dataclass(frozen=True)
 class Manifest:
     """What a generation is: whose, of which watermark (exclusive upper event time, ISO 8601 UTC), with which kinds, counts and
-    figures, by which version of the code. Its bytes are a function of the input alone."""
+    figures, by which version of the code; `page` is what holds for whole pages: maxSections. Its bytes are a function of the
+    input alone."""
 
     id: str
     company: str
@@ -102,6 +140,7 @@ class Manifest:
     counts: dict[str, int] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
     code_version: str = ""
+    page: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
         """Canonical bytes: sorted keys, camelCase, UTF-8."""
@@ -112,12 +151,14 @@ class Manifest:
             "counts": self.counts,
             "figures": self.figures,
             "codeVersion": self.code_version,
+            "page": self.page,
             "kinds": [
                 {
                     "kind": kind.kind,
                     "nAnchors": kind.n_anchors,
                     "nItems": kind.n_items,
                     "section": vars(kind.section) if kind.section else None,
+                    "form": kind.form,
                 }
                 for kind in self.kinds
             ],
@@ -138,6 +179,8 @@ class Manifest:
                     n_anchors=row["nAnchors"],
                     n_items=row["nItems"],
                     section=Section(**row["section"]) if row["section"] else None,
+                    # a generation that was built before there were forms has items alone
+                    form=row.get("form", ITEMS),
                 )
                 for row in read["kinds"]
             ]
@@ -149,9 +192,15 @@ class Manifest:
                 counts=read["counts"],
                 figures=read["figures"],
                 code_version=read["codeVersion"],
+                page=read.get("page", {}),
             )
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"Not a generation manifest ({error!r}).") from error
+
+    @property
+    def has_fragments(self) -> bool:
+        """Whether each product is published by itself, for the kinds that only name products."""
+        return any(kind.form != ITEMS for kind in self.kinds)
 
     def section(self, kind: str) -> Section | None:
         """The section of `kind`, or None where the generation has no such kind or it shows on no page."""

@@ -136,10 +136,16 @@ def _bootstrapped(values: np.ndarray, seed: int) -> list[Estimate]:
 
 
 def _resampled_means(values: np.ndarray, seed: int) -> np.ndarray:
-    """N_BOOTSTRAP x columns: means of queries drawn with replacement; the columns share their draws, so they stay paired."""
-    rng, n = np.random.default_rng(seed), len(values)
-    drawn = [rng.multinomial(n, np.full(n, 1 / n)) @ values / n for _ in range(N_BOOTSTRAP)]
-    return np.array(drawn)
+    """N_BOOTSTRAP x columns: means of queries drawn with replacement; the columns share their draws, so they stay paired.
+
+    Queries with equal values are drawn together, by a multinomial over the distinct ones: the same distribution, far fewer
+    numbers.
+    """
+    distinct, counts = np.unique(values, axis=0, return_counts=True)
+    n = len(values)
+    drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=N_BOOTSTRAP)
+    means: np.ndarray = drawn @ distinct / n
+    return means
 
 
 def _estimate(value: float, resampled: np.ndarray) -> Estimate:

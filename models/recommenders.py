@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from models import also_bought, popularity, rivals, tasks
+from models import also_bought, popularity, rivals, tasks, trending
 from models.configuration import Configuration
 from models.features import Features
 from models.generation import Section
@@ -21,26 +21,31 @@ COLUMNS = ("anchor_id", "rank", "product_id", "score", "source", "reason")
 
 @dataclass(frozen=True)
 class Judged:
-    """How a kind is judged: a task made of the days from an instant on, rivals by name (`best sellers` always among them; the
-    others are what one would use instead), and how many queries the task must have before its figures mean anything, in words
-    that follow the number.
+    """How a kind is judged: by a task made of the days from an instant on, beside rivals by name (`best sellers` always among
+    them; the others are what one would use instead).
 
-    Answers and rivals take a HeldOut and k and return query_id, rank (1 to k), product_id. `answer` is None where the kind's
-    own lists, looked up by anchor, are the answer.
+    enough, unit: how many queries its figures need to mean anything, and the words that follow that number. Answers and rivals
+    take a HeldOut and k and return query_id, rank (1 to k), product_id; `answer` is None where the kind's own lists, looked up
+    by anchor, are the answer. trusted: whether its lists are shown before they could be judged; `until` says what is shown
+    instead of lists that are not.
     """
 
+    name: str
     task: Callable[[Features, datetime], HeldOut]
     rivals: Mapping[str, Answer]
     enough: int
     unit: str
     k: int = 10
     answer: Answer | None = None
+    trusted: bool = True
+    until: str = "best sellers are shown"
 
 
 @dataclass(frozen=True)
 class Recommender:
     """One kind: the function that makes its RECOMMENDATIONS frame (COLUMNS, then the evidence columns), how it shows on a
-    product's page if it does, how it is judged, and what it chooses by held-out days.
+    product's page if it does, how it is judged (the first of `judged` decides whether it goes live), and what it chooses by
+    held-out days.
 
     choose: takes features and the instant from which their days are held out, returns the JSON-able choice that `recommend`
     then finds in `features.choices[kind]`; {} where the held-out days are too few to choose by.
@@ -50,7 +55,7 @@ class Recommender:
     recommend: Callable[[Features], pl.DataFrame]
     evidence: tuple[str, ...]
     section: Callable[[Configuration], Section] | None = None
-    judged: Judged | None = None
+    judged: tuple[Judged, ...] = ()
     choose: Callable[[Features, datetime], dict[str, Any]] | None = None
 
 
@@ -60,16 +65,34 @@ def _also_bought_section(config: Configuration) -> Section:
     return Section("ALSO_BOUGHT", rules["title"], position=1, config=shown, enabled=rules["enabled"], fallback="popular")
 
 
-# fmt: off
+def _of_share(features: Features, _: datetime) -> HeldOut:
+    return tasks.partners_of_share(features)
+
+
+PAIR_RIVALS = {"best sellers": rivals.best_sellers, "raw counts": rivals.raw_counts, "cosine": rivals.cosine}
+ORDERS_OF_TWO = "held-out orders with two products"
+
 RECOMMENDERS = (
-    Recommender("popular", popularity.popular, ("n_events", "window_days")),
     Recommender(
-        "also-bought", also_bought.also_bought, also_bought.EVIDENCE, _also_bought_section,
-        Judged(tasks.partners, {"best sellers": rivals.best_sellers, "raw counts": rivals.raw_counts, "cosine": rivals.cosine},
-               enough=100, unit="held-out orders with two products"),
+        kind="popular",
+        recommend=popularity.popular,
+        evidence=("n_events", "window_days"),
+        judged=(
+            Judged("what later orders hold", tasks.next_orders, {"best sellers": rivals.best_sellers}, 100, "held-out orders"),
+        ),
+    ),
+    Recommender(kind="trending", recommend=trending.trending, evidence=trending.EVIDENCE),
+    Recommender(
+        kind="also-bought",
+        recommend=also_bought.also_bought,
+        evidence=also_bought.EVIDENCE,
+        section=_also_bought_section,
+        judged=(
+            Judged("anchor to partner, later orders", tasks.partners, PAIR_RIVALS, 100, ORDERS_OF_TWO),
+            Judged("anchor to partner, a fifth of the orders", _of_share, PAIR_RIVALS, 100, ORDERS_OF_TWO),
+        ),
     ),
 )
-# fmt: on
 
 
 def faults(frame: pl.DataFrame, eligible: pl.Series) -> list[str]:

@@ -15,6 +15,7 @@ from scipy import sparse
 from models.tasks import HeldOut
 
 Score = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+Answer = Callable[[HeldOut, int], pl.DataFrame]
 TILE = 512
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from models.features import Features
+from models.generation import WHOLE_COMPANY
 
 MAX_QUERIES = 20_000
 SEED = 20_170_521
@@ -38,8 +39,10 @@ def partners(features: Features, split_at: datetime) -> HeldOut:
 
 
 def partners_of_share(features: Features, share: float = 0.2, seed: int = SEED) -> HeldOut:
-    """Anchor -> partner of a random `share` (0..1) of all orders: for comparing methods on data without a usable time."""
-    orders = features.baskets.select("order_id").unique().sort("order_id")
+    """Anchor -> partner of a random `share` (0..1) of the orders in also-bought's lookback window: for comparing methods on
+    data without a usable time. Older orders are all in training, for methods that can use them."""
+    recent = features.recent_baskets(features.config.also_bought["lookbackDays"])
+    orders = recent.select("order_id").unique().sort("order_id")
     held_out = orders.filter(pl.Series(np.random.default_rng(seed).random(orders.height) < share))
     train = replace(features, baskets=features.baskets.join(held_out, on="order_id", how="anti"))
     return _pairs(train, features.baskets.join(held_out, on="order_id", how="semi"))
@@ -48,6 +51,26 @@ def partners_of_share(features: Features, share: float = 0.2, seed: int = SEED) 
 def new_products(features: Features, split_at: datetime) -> HeldOut:
     """Known customer -> the products that they bought later for the first time."""
     return _of_customers(features, split_at, how="anti")
+
+
+def next_orders(features: Features, split_at: datetime) -> HeldOut:
+    """The whole shop (anchor "") -> what each later order holds, or each later visit, where nothing was ordered."""
+    train = features.before(split_at)
+    later = features.baskets.filter(pl.col("ordered_at") >= split_at).select(pl.col("order_id").alias("unit"), "product_id")
+    if features.baskets.is_empty():
+        seen = features.sessions().filter(pl.col("viewed_at") >= split_at)
+        later = seen.select(pl.col("visit_id").alias("unit"), "product_id")
+    wanted = later.unique().filter(pl.col("product_id").is_in(train.eligible()["product_id"].implode()))
+    units = _sampled(wanted.select("unit").unique().sort("unit"))
+    truth = wanted.join(units, on="unit").select("query_id", "product_id").sort("query_id", "product_id")
+    return HeldOut(train, units.select("query_id", pl.lit(WHOLE_COMPANY).alias("anchor_id")), truth)
+
+
+def also_viewed(features: Features, split_at: datetime) -> HeldOut:
+    """Page -> partner: of every later visit of two products, one random ordered pair."""
+    train = features.before(split_at)
+    later = features.sessions().filter(pl.col("viewed_at") >= split_at)
+    return _pairs(train, later.select(pl.col("visit_id").alias("order_id"), "product_id"))
 
 
 def repeated_products(features: Features, split_at: datetime) -> HeldOut:

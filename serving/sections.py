@@ -9,10 +9,15 @@ from typing import Any
 from urllib.parse import quote
 from zlib import crc32
 
-from models.generation import WHOLE_COMPANY, Manifest, Section, payload_prefix
+from models.generation import ITEMS, PRODUCT, WHOLE_COMPANY, Kind, Manifest, Section, payload_prefix, split_extras
+from models.live_session import LAG_WEIGHTS
 
 CONFIG_ORDER = ("displayStyle", "showRatings", "showQuickAdd")
 NO_PRODUCTS = b"[]"
+MAX_SECTIONS, MAX_RESULTS, SESSION_WEIGHT = 3, 8, 0.5
+# whom a section of references was made for
+BY_PAGE, BY_SESSION, BY_CUSTOMER = range(3)
+DECODER = json.JSONDecoder()
 
 
 def to_json(value: Any) -> bytes:
@@ -20,44 +25,102 @@ def to_json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-class Shown:
-    """One kind's section: where its payloads are, and the bytes around its impression id and its products."""
+class Personal:
+    """How a section of references is made: where its lists, neighbours, products and best sellers are, and its rules.
 
-    __slots__ = ("before", "between", "enabled", "fallback_key", "kind", "prefix", "type")
+    Raises ValueError or TypeError for rules that cannot be followed.
+    """
+
+    __slots__ = ("best", "exclude_viewed", "lag_weights", "lists", "max_results", "neighbours", "products", "session_weight")
 
     def __init__(self, company: str, generation: str, kind: str, section: Section) -> None:
-        self.kind, self.type, self.enabled = kind, section.type, section.enabled
-        self.prefix = payload_prefix(company, generation, kind).encode()
+        def prefix(name: str | None) -> bytes:
+            return payload_prefix(company, generation, name).encode() if name else b""
+
+        rules = section.rules
+        self.lists, self.products = prefix(kind), prefix(PRODUCT)
+        self.neighbours, self.best = prefix(rules.get("neighbours")), prefix(section.fallback)
+        self.max_results = int(rules.get("maxResults", MAX_RESULTS))
+        self.exclude_viewed = bool(rules.get("excludeRecentlyViewed", False))
+        self.lag_weights = [float(weight) for weight in rules.get("lagWeights") or LAG_WEIGHTS]
+        self.session_weight = float(rules.get("sessionWeight", SESSION_WEIGHT))
+
+
+class Shown:
+    """One kind's section: where its payloads are, and the bytes around its impression id and its products.
+
+    `prefix` stands before the page's product: in Redis, or, for a section of references, in this process's memory alone, since
+    its published lists are customers'.
+    """
+
+    __slots__ = ("_behind", "_fronts", "enabled", "fallback_key", "kind", "nothing", "personal", "prefix", "type")
+
+    def __init__(self, company: str, generation: str, kind: Kind, section: Section) -> None:
+        self.kind, self.type, self.enabled = kind.kind, section.type, section.enabled
+        self.prefix = payload_prefix(company, generation, kind.kind).encode()
         fallback = section.fallback
         self.fallback_key = (payload_prefix(company, generation, fallback) + WHOLE_COMPANY).encode() if fallback else None
-        front = {"type": section.type, "title": section.title}
-        if section.subtitle is not None:
-            front["subtitle"] = section.subtitle
-        config = {name: section.config[name] for name in CONFIG_ORDER if name in section.config} | section.config
-        self.before = to_json(front)[:-1] + b',"impressionId":"'
-        self.between = b'","personalized":%b,"config":%b,"products":' % (to_json(section.personalized), to_json(config))
+        self._behind = b"".join(b',"%b":[]' % name.encode() for name in section.extras)
+        self.nothing = NO_PRODUCTS + self._behind
+        self.personal: Personal | None = None
+        fronts = [_front(section, section.title, section.personalized)]
+        if kind.form != ITEMS:
+            self.personal = Personal(company, generation, kind.kind, section)
+            self.prefix = b"page:" + self.prefix
+            guests = section.rules.get("titleForGuests", section.title)
+            fronts = [_front(section, guests, False), _front(section, guests, True), _front(section, section.title, True)]
+        self._fronts = fronts
 
-    def around(self, impression_id: bytes, products: bytes) -> bytes:
-        """The section with its products."""
-        return b"".join((self.before, impression_id, self.between, products, b"}"))
+    def around(self, impression_id: bytes, products: bytes | None, by: int = BY_PAGE) -> bytes:
+        """The section with its products and what stands behind them, as `shown` and `stand_in` make them."""
+        before, between = self._fronts[by]
+        return b"".join((before, impression_id, between, products or self.nothing, b"}"))
+
+    def shown(self, payload: bytes) -> bytes:
+        """What a stored payload of items shows, b"" for no products."""
+        products, _, extras = split_extras(payload)
+        if products == NO_PRODUCTS:
+            return b""
+        return products + (b"," + extras[1:-1] if extras else self._behind)
+
+    def stand_in(self, products: bytes, product_id: str) -> bytes:
+        """What the products of another kind's payload show in this section."""
+        return without(products, product_id) + self._behind
+
+
+def _front(section: Section, title: str, personalized: bool) -> tuple[bytes, bytes]:
+    front = {"type": section.type, "title": title}
+    if section.subtitle is not None:
+        front["subtitle"] = section.subtitle
+    config = {name: section.config[name] for name in CONFIG_ORDER if name in section.config} | section.config
+    before = to_json(front)[:-1] + b',"impressionId":"'
+    return before, b'","personalized":%b,"config":%b,"products":' % (to_json(personalized), to_json(config))
 
 
 class Live:
     """A company's live generation as requests use it; resolved once per request.
 
-    `fallbacks` holds the whole-company payloads once read, `cached` the keys that the cache holds on its behalf.
+    `page` holds the sections of a page, `enabled` all that may be asked for by name, at most `max_sections` at once;
+    `fallbacks` holds the whole-company payloads once read, `best` the same divided into products; `cached` the keys that the
+    cache holds on its behalf.
     """
 
-    __slots__ = ("_etag", "_page", "cached", "company", "fallbacks", "generation", "names", "page", "sections")
+    __slots__ = (
+        *("_etag", "_page", "best", "cached", "company", "enabled", "fallbacks", "generation"),
+        *("max_sections", "names", "page", "sections"),
+    )
 
     def __init__(self, company: str, manifest: Manifest) -> None:
         self.company, self.generation = company, manifest.id
-        shown = [(row.section, row.kind) for row in manifest.kinds if row.section is not None]
-        shown.sort(key=lambda row: (row[0].position, row[1]))
-        self.sections = {kind: Shown(company, manifest.id, kind, section) for section, kind in shown}
+        shown = [(row.section, row) for row in manifest.kinds if row.section is not None]
+        shown.sort(key=lambda row: (row[0].position, row[1].kind))
+        self.sections = {kind.kind: Shown(company, manifest.id, kind, section) for section, kind in shown}
         self.names = frozenset(self.sections) | {section.type for section in self.sections.values()}
-        self.page = [section for section in self.sections.values() if section.enabled]
+        self.max_sections = int(manifest.page.get("maxSections", MAX_SECTIONS))
+        self.enabled = [section for section in self.sections.values() if section.enabled]
+        self.page = self.enabled[: self.max_sections]
         self.fallbacks: dict[bytes, bytes] = {}
+        self.best: dict[bytes, list[tuple[str, bytes]]] = {}
         self.cached: set[bytes] = set()
         self._etag = b'W/"' + quote(manifest.id, safe="").encode()
         self._page = b',"generation":%b,"sections":[' % to_json(manifest.id)
@@ -72,11 +135,23 @@ class Live:
 
 
 def without(products: bytes, product_id: str) -> bytes:
-    """The products of a whole-company payload less the one whose page it is shown on.
+    """The products of a whole-company payload less the one whose page it is shown on, the others byte for byte.
 
     Parses only where the id occurs in the bytes at all.
     """
     if encode_basestring(product_id).encode() not in products and json.dumps(product_id).encode() not in products:
         return products
-    rows = json.loads(products)
-    return to_json([row for row in rows if row.get("id") != product_id])
+    return b"[%b]" % b",".join(row for id, row in objects(products) if id != product_id)
+
+
+def objects(products: bytes) -> list[tuple[str, bytes]]:
+    """Id and bytes of each product in a JSON array of them."""
+    text, found, at = products.decode(), [], 1
+    while at < len(text):
+        if text[at] != "{":
+            at += 1
+            continue
+        row, end = DECODER.raw_decode(text, at)
+        found.append((row.get("id"), text[at:end].encode()))
+        at = end
+    return found

@@ -1,4 +1,4 @@
-"""Reads from Redis for requests: everything that waits in one turn of the loop shares one MGET."""
+"""Reads from Redis for requests: everything that waits in one turn of the loop shares one MGET; and small writes beside them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ T = TypeVar("T")
 KEYS_PER_READ = 500
 READS_IN_FLIGHT = 2
 BACKOFF_SECONDS = (0.05, 1.0)
+# writes that Redis has not confirmed yet; what comes beyond is dropped, and counted
+MOST_WRITES = 2_000
+# MGET wants a key
+NO_KEY = (b"",)
 
 
 class Pending:
@@ -24,6 +28,8 @@ class Pending:
 
     # what is so for most is not set in each
     values: list[bytes | None]
+    command: tuple[Any, ...] | None = None
+    reply: Any = None
     error: StoreAway | None = None
     retried = False
 
@@ -59,7 +65,10 @@ class Store:
     """A connection that is always being kept up, and the queue of reads before it.
 
     A read that loses its connection is asked once more on the next one. Once connecting has failed, reads raise StoreAway
-    at once until Redis is back.
+    at once until Redis is back. A write is sent before the reads of its turn, on the same connection, so that whoever has the
+    answer of one request finds what it wrote in the next, in any process; nobody waits for it and it never fails a request.
+
+    n_lost_writes: writes that were refused, dropped, or cut off with their connection.
     """
 
     def __init__(self, address: wire.Address, timeout: float) -> None:
@@ -70,20 +79,38 @@ class Store:
         self._queue: deque[Pending] = deque()
         self._flushing = False
         self._in_flight = 0
+        self._writes: deque[tuple[Any, ...]] = deque()
+        self._unconfirmed = 0
+        self._writes_fail = False
+        self.n_lost_writes = 0
 
-    def read(self, keys: Sequence[bytes]) -> Pending:
+    def read(self, keys: Sequence[bytes], command: tuple[Any, ...] | None = None) -> Pending:
         """The values of `keys`, in order, None for what is not there.
 
+        command: one more to send on the way; its reply, or the exception that it met, is then the Pending's `reply`.
         Raises StoreAway, here or when awaited.
         """
         if self._away:
             raise StoreAway
         pending = Pending(keys)
+        if command is not None:
+            pending.command = command
         self._queue.append(pending)
+        self._flush_soon()
+        return pending
+
+    def write(self, command: tuple[Any, ...]) -> None:
+        """Send a command with the next turn and forget it."""
+        if self._away or len(self._writes) + self._unconfirmed >= MOST_WRITES:
+            self.n_lost_writes += 1
+            return
+        self._writes.append(command)
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
         if not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
-        return pending
 
     async def keep_connected(self, tried: asyncio.Event) -> None:
         """Connect, and connect again whenever the connection ends; `tried` is set after the first attempt."""
@@ -114,14 +141,21 @@ class Store:
         connection = self._connection
         if connection is None or connection.closed.done():
             return
+        while self._writes:
+            self._unconfirmed += 1
+            connection.send(self._writes.popleft(), self._confirm)
         while self._queue and self._in_flight < READS_IN_FLIGHT:
             batch: list[Pending] = []
             keys: list[bytes] = []
             while self._queue and (not batch or len(keys) + len(self._queue[0].keys) <= KEYS_PER_READ):
-                batch.append(self._queue.popleft())
-                keys += batch[-1].keys
+                pending = self._queue.popleft()
+                batch.append(pending)
+                keys += pending.keys
+                if pending.command is not None:
+                    # replies come in order: this one is there when the MGET's is
+                    connection.send(pending.command, partial(setattr, pending, "reply"))
             self._in_flight += 1
-            connection.send((b"MGET", *keys), partial(self._settle, batch))
+            connection.send((b"MGET", *(keys or NO_KEY)), partial(self._settle, batch))
 
     def _settle(self, batch: list[Pending], reply: Any) -> None:
         self._in_flight -= 1
@@ -145,10 +179,21 @@ class Store:
             else:
                 self._fail(pending)
 
+    def _confirm(self, reply: Any) -> None:
+        self._unconfirmed -= 1
+        failed = isinstance(reply, Exception)
+        self.n_lost_writes += failed
+        # a replica refuses every one: said once, and once more after it went well in between
+        if failed and not self._writes_fail and not isinstance(reply, wire.Lost):
+            log.warning("Redis refused a write: live sessions are not kept", extra={"reason": str(reply)})
+        self._writes_fail = failed
+
     def _give_up(self, reason: str) -> None:
         if not self._away:
             log.error("Redis is away", extra={"reason": reason})
         self._away = True
+        self.n_lost_writes += len(self._writes)
+        self._writes.clear()
         waiting, self._queue = self._queue, deque()
         for pending in waiting:
             self._fail(pending)

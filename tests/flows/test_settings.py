@@ -10,6 +10,7 @@ import pytest
 
 from flows.errors import SettingsError
 from flows.settings import Settings
+from models.gates import Gates
 from serving.settings import Settings as ApiSettings
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
@@ -70,10 +71,14 @@ def test_every_field_is_read() -> None:
         "STATEMENT_TIMEOUT_SECONDS": "60",
         "RETIRE_AFTER_HOURS": "24",
         "COVERAGE_GATE": "0.75",
+        "KEPT_GATE": "0.1",
+        "QUALITY_GATE": "1.2",
+        "COMPANY_GATES": '{"shop": {"quality": 2}}',
     }
     settings = Settings.from_env(given)
+    own = {"shop": {"quality": 2.0}}
     assert settings == Settings(
-        Path("/srv/upsell"), "postgresql://db/one", "redis://cache/0", "s3://bucket/prefix", "s", 1.5, 60, 24, 0.75
+        Path("/srv/upsell"), "postgresql://db/one", "redis://cache/0", "s3://bucket/prefix", "s", 1.5, 60, 24, 0.75, 0.1, 1.2, own
     )
     assert settings.snapshots == "s3://bucket/prefix"
     assert given.keys() == {field.name.upper() for field in fields(Settings)}
@@ -118,3 +123,17 @@ def test_settings_are_frozen() -> None:
     """Nobody changes a setting after the door."""
     with pytest.raises(FrozenInstanceError):
         Settings.from_env({}).local_dir = Path()  # type: ignore[misc]
+
+
+def test_a_companys_own_gates() -> None:
+    """A company has its own thresholds where it has any, and the general ones for the rest."""
+    settings = Settings.from_env({"QUALITY_GATE": "1.5", "COMPANY_GATES": '{"shop": {"coverage": 0.9}}'})
+    assert settings.gates("shop") == Gates(coverage=0.9, kept=Gates.kept, quality=1.5)
+    assert settings.gates("another") == Gates(quality=1.5)
+
+
+@pytest.mark.parametrize("given", ["{", "[]", "1", '{"shop": 1}', '{"shop": {"speed": 1}}', '{"shop": {"quality": "high"}}'])
+def test_company_gates_that_cannot_be_read(given: str) -> None:
+    """What is no object of known gates and numbers is refused with an example of what is."""
+    with pytest.raises(SettingsError, match=r'COMPANY_GATES is .*\{"company"'):
+        Settings.from_env({"COMPANY_GATES": given})

@@ -16,6 +16,8 @@ from flows.object_store import FileStore
 from flows.progress import silent
 from flows.publish import built_generations, read_kind, read_manifest
 from flows.train import train
+from models.evaluation import Evaluation, Verdict
+from models.judging import Comparison, Estimate, Figures
 from models.recommenders import COLUMNS, RECOMMENDERS, Recommender
 from tests.flows.built import built, small_shop, snapshot
 from tests.models.invented import END, features, random_features, shuffled
@@ -40,7 +42,7 @@ def test_files_of_a_generation(tmp_path: Path) -> None:
     """A frame per kind, the catalogue and the manifest lie under the id; the manifest counts what the frames hold."""
     store = FileStore(tmp_path)
     manifest = built(store, "sh/op", small_shop())
-    names = [*(f"{row.kind}.parquet" for row in RECOMMENDERS), "manifest.json", "products.parquet"]
+    names = [*(f"{row.kind}.parquet" for row in RECOMMENDERS), "evaluation.json", "manifest.json", "products.parquet"]
     assert store.keys("") == sorted(generation_key("sh/op", manifest.id, name) for name in names)
     assert read_manifest(store, "sh/op", manifest.id) == manifest
     assert built_generations(store, "sh/op") == [manifest.id]
@@ -62,7 +64,7 @@ def test_manifest_counts(tmp_path: Path) -> None:
         alsoBought={"maxResults": 99},
     )
     reason = {"views: a view of no product": 2}
-    manifest = train(FileStore(tmp_path), snapshot("shop", quarantined=reason), shop, 3, silent)
+    manifest = train(FileStore(tmp_path), snapshot("shop", quarantined=reason), shop, Evaluation(), 3, silent)
     assert manifest.counts == {
         "orders": 2,
         "basketEntries": 3,
@@ -158,5 +160,20 @@ def test_progress_counts_the_kinds(tmp_path: Path) -> None:
     """One step per kind."""
     told: list[tuple[str, int, int]] = []
     shop = replace(small_shop(), company="shop")
-    train(FileStore(tmp_path), snapshot("shop", END + timedelta(0)), shop, 0, lambda *step: told.append(step))
+    train(FileStore(tmp_path), snapshot("shop", END + timedelta(0)), shop, Evaluation(), 0, lambda *step: told.append(step))
     assert told == [("train shop", done, len(RECOMMENDERS)) for done in range(1, len(RECOMMENDERS) + 1)]
+
+
+def test_a_withheld_kind_has_no_lists_and_says_why(tmp_path: Path) -> None:
+    """A kind that lost on the held-out days is in the manifest with nothing in it, and its readiness line gives the figures."""
+    store = FileStore(tmp_path)
+    lost = Estimate(0.5, 0.4, 0.6)
+    judged = Figures(10, 200, lost, lost, lost, 0.1, 0.1, 1.0)
+    verdict = Verdict(
+        "also-bought", "task", 200, 100, "orders", 1.0, judged, {"best sellers": judged}, {"best sellers": Comparison(lost, lost)}
+    )
+    manifest = train(store, snapshot("shop"), replace(small_shop(), company="shop"), Evaluation(END, (verdict,)), 0, silent)
+    assert read_kind(store, "shop", manifest.id, "also-bought").is_empty()
+    assert not read_kind(store, "shop", manifest.id, "popular").is_empty()
+    assert list(manifest.figures["withheld"]) == ["also-bought"]
+    assert manifest.figures["readiness"]["also-bought"].endswith("withheld, best sellers are shown")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from models.gates import GateResult, coverage
+import polars as pl
+
+from models.gates import ENOUGH_ITEMS, GateResult, coverage, kept
 from models.generation import Kind, Manifest
 
 
@@ -19,6 +21,29 @@ def test_coverage_compares_each_kind_of_the_live_generation() -> None:
         ("less", 5, 5.5, False),
         ("gone", 0, 0.5, False),
     ]
+
+
+def test_a_kind_that_is_withheld_on_purpose_covers_nothing() -> None:
+    """The evaluation keeps a kind back: its missing lists are no fault of the input."""
+    assert coverage(0.5, manifest(lost=10), manifest(lost=0), withheld={"lost": "why"}) == []
+
+
+def lists(n_anchors: int, *products: str) -> pl.DataFrame:
+    """The same list under every anchor."""
+    anchors = pl.DataFrame({"anchor_id": [f"a{number}" for number in range(n_anchors)]})
+    return anchors.join(pl.DataFrame({"product_id": products}), how="cross")
+
+
+def test_kept_compares_the_anchors_that_both_have() -> None:
+    """Two of four items stand again: a half; anchors that are new or gone are not compared."""
+    live, frame = lists(ENOUGH_ITEMS, "p", "q", "r", "s"), lists(ENOUGH_ITEMS + 50, "p", "q", "x", "y")
+    assert [(row.value, row.passed) for row in kept(0.5, "k", live, frame)] == [(0.5, True)]
+    assert [(row.value, row.passed) for row in kept(0.51, "k", live, frame)] == [(0.5, False)]
+
+
+def test_a_small_shop_may_turn_over() -> None:
+    """Too few items to compare: no result, so nothing is refused."""
+    assert kept(1.0, "k", lists(3, "p"), lists(3, "q")) == []
 
 
 def test_a_result_is_shown_whole() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,9 @@ from hypothesis import strategies as st
 
 from models.generation import (
     COMPANIES_KEY,
+    ITEMS,
+    NEIGHBOURS,
+    REFERENCES,
     Kind,
     Manifest,
     Section,
@@ -17,6 +21,8 @@ from models.generation import (
     live_key,
     manifest_key,
     payload_prefix,
+    session_key,
+    split_extras,
     split_payload,
 )
 from tests.models.invented import QUICK
@@ -36,6 +42,7 @@ def keys(company: str, generation: str, kind: str, anchor: str) -> dict[tuple[st
         ("kept", company): kept_key(company),
         ("manifest", company, generation): manifest_key(company, generation),
         ("payload", company, generation, kind, anchor): payload_prefix(company, generation, kind) + anchor,
+        ("session", company, anchor): session_key(company, anchor),
     }
 
 
@@ -60,14 +67,22 @@ def test_no_company_lies_below_another(one: str, two: str) -> None:
 def manifest() -> Manifest:
     """One with everything in it."""
     section = Section("ALSO_BOUGHT", "Zusammen gekauft – “ja”", 1, {"displayStyle": "GRID"}, subtitle="s", fallback="popular")
+    rules = {"maxResults": 8, "titleForGuests": "Für Gäste", "lagWeights": [1, 0.5]}
+    liked = Section("YOU_MIGHT_LIKE", "t", 2, {}, extras=["bundles"], rules=rules)
     return Manifest(
         id=ID,
         company='sh"op/ü',
         watermark="2026-05-01T12:00:00Z",
-        kinds=[Kind("popular", 1, 40), Kind("also-bought", 3, 30, section)],
+        kinds=[
+            Kind("popular", 1, 40),
+            Kind("also-bought", 3, 30, section),
+            Kind("you-might-like", 9, 90, liked, REFERENCES),
+            Kind("session-neighbours", 3, 9, form=NEIGHBOURS),
+        ],
         counts={"orders": 5},
         figures={"quarantined": {"views: a view of no product": 2}, "ignoredConfiguration": ["alsoBought.title"]},
         code_version="0.1.0",
+        page={"maxSections": 2},
     )
 
 
@@ -82,9 +97,30 @@ def test_round_trip() -> None:
 def test_document_is_camel_case_and_canonical() -> None:
     """Keys are sorted and camelCase, without spaces: the bytes follow from the content alone."""
     document = json.loads(manifest().to_json())
-    assert list(document) == sorted(["id", "company", "watermark", "counts", "figures", "codeVersion", "kinds"])
-    assert set(document["kinds"][0]) == {"kind", "nAnchors", "nItems", "section"}
+    assert list(document) == sorted(["id", "company", "watermark", "counts", "figures", "codeVersion", "page", "kinds"])
+    assert set(document["kinds"][0]) == {"kind", "nAnchors", "nItems", "section", "form"}
     assert json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode() == manifest().to_json()
+
+
+def test_a_manifest_from_before_there_were_forms() -> None:
+    """What an earlier version published is still read: all of its kinds are items, and nothing is said of whole pages."""
+    document = json.loads(manifest().to_json())
+    del document["page"]
+    for row in document["kinds"]:
+        del row["form"]
+        for name in ("extras", "rules"):
+            (row["section"] or {}).pop(name, None)
+    read = Manifest.from_json(json.dumps(document))
+    assert ({kind.form for kind in read.kinds}, read.page, read.has_fragments) == ({ITEMS}, {}, False)
+    assert read.kinds[1] == manifest().kinds[1]
+
+
+def test_products_are_published_for_whoever_names_them() -> None:
+    """Products stand by themselves as soon as one kind holds references or neighbours."""
+    kinds = manifest().kinds
+    assert not replace(manifest(), kinds=kinds[:2]).has_fragments
+    assert replace(manifest(), kinds=kinds[:3]).has_fragments
+    assert replace(manifest(), kinds=[kinds[3]]).has_fragments
 
 
 def test_section_of_a_kind() -> None:
@@ -107,6 +143,7 @@ def test_section_of_a_kind() -> None:
         b"\xff\xfe",
         json.dumps({**json.loads(manifest().to_json()), "kinds": None}),
         json.dumps({**json.loads(manifest().to_json()), "kinds": [1]}),
+        json.dumps({**json.loads(manifest().to_json()), "kinds": ["text"]}),
         json.dumps({**json.loads(manifest().to_json()), "kinds": [{"kind": "k", "nAnchors": 1, "nItems": 1, "section": 5}]}),
         json.dumps({**json.loads(manifest().to_json()), "kinds": [{"kind": "k", "nAnchors": 1, "nItems": 1, "section": {"x": 1}}]}),
         json.dumps({key: value for key, value in json.loads(manifest().to_json()).items() if key != "watermark"}),
@@ -122,3 +159,11 @@ def test_payload_splits_into_two_lines() -> None:
     """Products before the newline, evidence after it."""
     assert split_payload(b'[{"id":"a"}]\n[{}]') == (b'[{"id":"a"}]', b"[{}]")
     assert split_payload(b"[]") == (b"[]", b"")
+
+
+def test_what_stands_behind_the_products_is_a_third_line() -> None:
+    """A payload with extras splits into three, one without has none; products and evidence are the same by either way."""
+    three = b'[{"id":"a"}]\n[{}]\n{"bundles":[]}'
+    assert split_extras(three) == (b'[{"id":"a"}]', b"[{}]", b'{"bundles":[]}')
+    assert split_payload(three) == split_extras(three)[:2]
+    assert split_extras(b"[]\n[]") == (b"[]", b"[]", b"")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.generation import Kind, Manifest, Section
+from models.generation import REFERENCES, Kind, Manifest, Section
 from serving.sections import Live, to_json, without
 from tests.serving.shelf import CONFIG, SECTIONS
 
@@ -58,6 +59,41 @@ def test_without_leaves_one_out(ensure_ascii: bool, separators: tuple[str, str],
     rows = [{"id": each, "name": product_id} for each in product_ids]
     published = json.dumps(rows, ensure_ascii=ensure_ascii, separators=separators).encode()
     assert json.loads(without(published, product_id)) == [row for row in rows if row["id"] != product_id]
+
+
+def test_without_changes_no_byte_of_the_others() -> None:
+    """Amounts keep their decimals, and text its spelling."""
+    published = b'[{"id":"a","price":12.50,"name":"\\u00e9]}"}, {"id":"b","price":1.00},{"id":"c","tags":[{"id":"b"}]}]'
+    assert without(published, "b") == b'[{"id":"a","price":12.50,"name":"\\u00e9]}"},{"id":"c","tags":[{"id":"b"}]}]'
+    assert without(b'[{"id":"b"}]', "b") == b"[]"
+
+
+def test_what_stands_behind_the_products() -> None:
+    """Extras of a payload follow its products; without any there are empty ones, also behind what stands in and behind nothing."""
+    shown = live({"kind": Section("T", "t", 1, {}, fallback="popular", extras=["bundles"])}).page[0]
+
+    def read(products: bytes | None) -> Any:
+        return json.loads(shown.around(b"id", products))
+
+    for payload, products, bundles in (
+        (b'[{"id":"a"}]\n[{}]\n{"bundles":[{"savings":1.50}]}', [{"id": "a"}], [{"savings": 1.5}]),
+        (b'[{"id":"a"}]\n[{}]', [{"id": "a"}], []),
+        (b"[]\n[]", [], []),
+    ):
+        answer = read(shown.shown(payload))
+        assert (answer["products"], answer["bundles"]) == (products, bundles)
+        assert list(answer)[-2:] == ["products", "bundles"]
+    assert read(shown.stand_in(b'[{"id":"a"},{"id":"b"}]', "a"))["products"] == [{"id": "b"}]
+    assert read(shown.stand_in(b'[{"id":"a"}]', "a"))["bundles"] == []
+    assert read(None) == read(b"")
+
+
+@pytest.mark.parametrize("rules", [{"maxResults": "many"}, {"lagWeights": "abc"}, {"lagWeights": 3}, {"sessionWeight": None}])
+def test_rules_that_cannot_be_followed(rules: dict[str, Any]) -> None:
+    """They make the generation unreadable, which leaves the earlier one in place, instead of failing each request."""
+    manifest = Manifest("g", "acme", "2011-12-01T00:00:00Z", [Kind("k", 1, 1, Section("T", "t", 1, {}, rules=rules), REFERENCES)])
+    with pytest.raises((TypeError, ValueError)):
+        Live("acme", manifest)
 
 
 def test_without_passes_other_bytes_on() -> None:

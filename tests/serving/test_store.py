@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from serving import wire
 from serving.errors import StoreAway
-from serving.store import KEYS_PER_READ, Store, drive
+from serving.store import KEYS_PER_READ, MOST_WRITES, Store, drive
 from tests.conftest import RedisServer
 
 Body = Callable[[Store, wire.Address], Awaitable[None]]
@@ -102,6 +102,72 @@ def test_one_broken_reader_breaks_no_other(engine: RedisServer) -> None:
         assert await read(store, b"a") == [None]
 
     with_store(engine, body)
+
+
+def test_a_command_rides_along(engine: RedisServer) -> None:
+    """One read and one command of a request are answered together, in one turn with everybody else's MGET; a refusal of the
+    command is that request's alone, and a read of no keys is one too."""
+
+    async def body(store: Store, _: wire.Address) -> None:
+        async def ask(command: tuple[Any, ...], *keys: bytes) -> tuple[Any, Any]:
+            pending = store.read(keys, command)
+            return await pending, pending.reply
+
+        async def driven(command: tuple[Any, ...], *keys: bytes) -> Any:
+            outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            drive(ask(command, *keys), outcome.set_result)
+            return await outcome
+
+        with redis.Redis.from_url(engine.url) as client, counted(engine) as n_reads:
+            client.mset({"k": "v"})
+            asked = [driven(("ECHO", "hello"), b"k"), driven(("NONSENSE",), b"k"), driven(("ECHO", "alone")), read(store, b"k")]
+            one, two, three, four = await asyncio.gather(*asked)
+            assert (one, three, four) == (([b"v"], b"hello"), ([], b"alone"), [b"v"])
+            assert (two[0], type(two[1])) == ([b"v"], wire.Refused)
+            assert await driven(("ECHO", "no keys at all")) == ([], b"no keys at all")
+            assert n_reads() == 2
+
+    with_store(engine, body)
+
+
+def test_writes_come_before_the_reads_of_their_turn(engine: RedisServer) -> None:
+    """Whoever reads after it has asked for a write finds it written; nobody waits for it."""
+
+    async def body(store: Store, _: wire.Address) -> None:
+        waiting = [read(store, b"w%d" % at) for at in range(10)]
+        for at in range(10):
+            store.write(("SET", f"w{at}", str(at)))
+        assert await asyncio.gather(*waiting) == [[b"%d" % at] for at in range(10)]
+        assert store.n_lost_writes == 0
+
+    with_store(engine, body)
+
+
+def test_lost_writes_are_counted(engine: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    """A refused write fails no read, is counted, and is told once; so many at once that Redis cannot keep up are dropped."""
+
+    async def body(store: Store, _: wire.Address) -> None:
+        for _ in range(3):
+            store.write(("NONSENSE", "x"))
+            assert await read(store, b"absent") == [None]
+        assert store.n_lost_writes == 3
+        for _ in range(MOST_WRITES + 5):
+            store.write(("SET", "w", "1"))
+        assert store.n_lost_writes == 8
+        assert await read(store, b"w") == [b"1"]
+
+    with_store(engine, body)
+    assert [row.message for row in caplog.records].count("Redis refused a write: live sessions are not kept") == 1
+
+
+def test_writes_without_a_store() -> None:
+    """With Redis away a write is dropped and counted; nothing is raised."""
+
+    async def body(store: Store, _: wire.Address) -> None:
+        store.write(("SET", "a", "1"))
+        assert store.n_lost_writes == 1
+
+    with_store(RedisServer(None, None, 1), body)  # type: ignore[arg-type]
 
 
 def test_password_and_database(engine: RedisServer) -> None:

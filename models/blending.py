@@ -1,0 +1,62 @@
+"""Blending: several scores of one customer made comparable, summed by weight, and spread over categories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+DECIMALS = 6
+# less than this is no spread, but what rounding leaves
+LEAST = 1e-9
+
+
+def standardised(scores: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
+    """Scores less the mean of their group, in its standard deviations; 0 in a group whose scores are all equal.
+
+    group: the number (0 to n_groups - 1) of each score's group.
+    """
+    values = scores.astype(np.float64)
+    sizes = np.maximum(np.bincount(group, minlength=n_groups), 1)
+    apart = values - (np.bincount(group, values, n_groups) / sizes)[group]
+    deviations = np.sqrt(np.bincount(group, apart**2, n_groups) / sizes)
+    return apart / np.where(deviations > LEAST, deviations, np.inf)[group]
+
+
+def blended(parts: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
+    """Weighted sum of standardised parts as a share of all weights, rounded so that sums in another order rank the same."""
+    total = sum(weights.values()) or 1.0
+    return np.round(sum((weights.get(name, 0.0) / total * part for name, part in sorted(parts.items())), np.float64(0)), DECIMALS)
+
+
+def padded(values: np.ndarray, group: np.ndarray, n_groups: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """The `width` largest of each group, largest first, as n_groups x width: their values (-inf where there are fewer) and
+    where they stand in `values` (-1). Of equal ones the earlier."""
+    order = np.lexsort((np.arange(len(values)), -values, group))
+    sizes = np.bincount(group, minlength=n_groups)
+    place = np.arange(len(values)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    order, place = order[place < width], place[place < width]
+    best, at = np.full((n_groups, width), -np.inf), np.full((n_groups, width), -1)
+    best[group[order], place] = values[order]
+    at[group[order], place] = order
+    return best, at
+
+
+def diversified(values: np.ndarray, categories: np.ndarray, factor: float, deviation: np.ndarray, n: int) -> np.ndarray:
+    """Columns of the n products of each row in the order of maximal marginal relevance (Carbonell & Goldstein, SIGIR 1998).
+
+    values: customers x candidates, best first, -inf where there is none. categories: the same shape, -1 for none, which is like
+    no other. deviation: per customer, the unit of the values. n: at most the number of candidates. factor: 0 (the order of the
+    values) to 1. A product loses `factor` deviations times the share of the products already chosen that are of its category: at
+    .5, one whose category fills the list so far must be half a deviation better than one of a fresh category.
+    """
+    rows, chosen = np.arange(len(values)), np.zeros((len(values), n), np.int64)
+    left, alike = values.copy(), np.zeros(values.shape)
+    loss = factor * deviation[:, None]
+    for place in range(n):
+        column = np.argmax(left - loss * alike / max(1, place), axis=1)
+        chosen[:, place] = column
+        category = categories[rows, column][:, None]
+        alike += (categories == category) & (category >= 0)
+        left[rows, column] = -np.inf
+    return chosen

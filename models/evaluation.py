@@ -1,0 +1,189 @@
+"""Evaluation: every kind of the registry and its rivals on held-out days, and what of it goes live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from models.features import Features
+from models.judging import Comparison, Figures, best_rival, compare, figures
+from models.recommenders import RECOMMENDERS, Judged, Recommender
+from models.tasks import HeldOut
+
+BEST_SELLERS = "best sellers"
+HELD_OUT_SHARE = 0.1
+HELD_OUT_DAYS = (1.0, 14.0)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One kind on one task. `ours` is None where there was nothing to judge by; then `rivals` and `against` are empty.
+
+    wins: whether our hit rate is at least `gate` times that of best sellers, None below `enough` queries.
+    """
+
+    kind: str
+    task: str
+    n_queries: int
+    enough: int
+    unit: str
+    gate: float
+    ours: Figures | None = None
+    rivals: dict[str, Figures] = field(default_factory=dict)
+    against: dict[str, Comparison] = field(default_factory=dict)
+
+    @property
+    def wins(self) -> bool | None:
+        """Whether the kind may go live by its quality; None where there are too few queries to say."""
+        if self.ours is None or self.n_queries < self.enough:
+            return None
+        return self.against[BEST_SELLERS].ratio.value >= self.gate
+
+    @property
+    def best_rival(self) -> str | None:
+        """The rival with the highest hit rate."""
+        return best_rival(self.rivals) if self.rivals else None
+
+    def to_json(self) -> dict[str, Any]:
+        """As `upsell evaluate --json` prints it."""
+        return {
+            "kind": self.kind,
+            "task": self.task,
+            "nQueries": self.n_queries,
+            "enough": self.enough,
+            "unit": self.unit,
+            "gate": self.gate,
+            "wins": self.wins,
+            "bestRival": self.best_rival,
+            "ours": self.ours.to_json() if self.ours else None,
+            "rivals": {name: row.to_json() for name, row in self.rivals.items()},
+            "against": {name: asdict(row) for name, row in self.against.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the held-out days said: the first verdict of a kind decides whether it goes live, the others are for reading.
+
+    choices: what each kind chose, on days before the ones that judged it.
+    """
+
+    split_at: datetime | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    choices: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def withheld(self) -> dict[str, str]:
+        """Kind -> why it does not go live: it loses to best sellers, or may not be trusted before it has been judged."""
+        found = {}
+        for row in RECOMMENDERS:
+            verdict = self.deciding(row.kind)
+            if verdict and (verdict.wins is False or (verdict.wins is None and row.judged and not row.judged[0].trusted)):
+                found[row.kind] = _sentence(verdict)
+        return found
+
+    def readiness(self) -> dict[str, str]:
+        """Kind -> one line: how much there is to judge by, how much it takes, and what is shown."""
+        return {row.kind: _line(row, verdict) for row in RECOMMENDERS if (verdict := self.deciding(row.kind))}
+
+    def deciding(self, kind: str) -> Verdict | None:
+        """The verdict that the gate looks at."""
+        return next((row for row in self.verdicts if row.kind == kind), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """As `upsell evaluate --json` prints it and the manifest keeps it."""
+        return {
+            "splitAt": self.split_at.isoformat() if self.split_at else None,
+            "choices": self.choices,
+            "readiness": self.readiness(),
+            "verdicts": [row.to_json() for row in self.verdicts],
+        }
+
+
+def held_out_from(features: Features) -> datetime:
+    """Where the nightly split lies: the last tenth of the history is held out, at least one day and at most 14."""
+    firsts = [features.baskets["ordered_at"].min(), features.views["viewed_at"].min()]
+    first = min((moment for moment in firsts if isinstance(moment, datetime)), default=features.window_end)
+    span_days = (features.window_end - first).total_seconds() / 86_400
+    days = min(max(HELD_OUT_SHARE * span_days, HELD_OUT_DAYS[0]), HELD_OUT_DAYS[1], span_days / 2)
+    return features.window_end - timedelta(days=days)
+
+
+def evaluate(
+    features: Features, split_at: datetime, gate: float, progress: Callable[[str, int, int], None], *, gate_only: bool = False
+) -> Evaluation:
+    """Train every judged kind on what came before `split_at`, judge it and its rivals on what came after.
+
+    What a kind chooses, it chooses on the last days before the split, so the judged days have no say in it. gate: least ratio
+    of hit rates over best sellers with which a kind goes live. gate_only: no more than what decides.
+    """
+    before = features.before(split_at)
+    inner_at = held_out_from(before)
+    verdicts: list[Verdict] = []
+    choices = {}
+    rows = [row for row in RECOMMENDERS if row.judged]
+    for done, row in enumerate(rows, start=1):
+        choice = row.choose(before, inner_at) if row.choose else {}
+        if choice:
+            choices[row.kind] = choice
+        for judged in row.judged[: 1 if gate_only else None]:
+            verdicts.append(_judge(row, judged, features, split_at, gate, choice, gate_only=gate_only))
+        progress(f"evaluate {features.company}", done, len(rows))
+    return Evaluation(split_at, tuple(verdicts), choices)
+
+
+def _judge(
+    row: Recommender,
+    judged: Judged,
+    features: Features,
+    split_at: datetime,
+    gate: float,
+    choice: dict[str, Any],
+    *,
+    gate_only: bool,
+) -> Verdict:
+    held_out = judged.task(features, split_at)
+    # a shop whose events share one instant has nothing before the split to learn from
+    learnt = held_out.train.baskets.height + held_out.train.views.height
+    n_queries = held_out.queries.height if learnt else 0
+    verdict = Verdict(row.kind, judged.name, n_queries, judged.enough, judged.unit, gate)
+    if not n_queries:
+        return verdict
+    held_out = replace(held_out, train=replace(held_out.train, choices={row.kind: choice}))
+    ours = judged.answer(held_out, judged.k) if judged.answer else by_anchor(row.recommend(held_out.train), held_out)
+    names = [BEST_SELLERS] if gate_only else judged.rivals
+    answers = {name: judged.rivals[name](held_out, judged.k) for name in names}
+    return replace(
+        verdict,
+        ours=figures(ours, held_out, judged.k),
+        rivals={name: figures(rows, held_out, judged.k) for name, rows in answers.items()},
+        against={name: compare(ours, rows, held_out, judged.k) for name, rows in answers.items()},
+    )
+
+
+def by_anchor(frame: pl.DataFrame, held_out: HeldOut) -> pl.DataFrame:
+    """The answers of published lists: query_id, rank, product_id."""
+    return held_out.queries.join(frame, on="anchor_id").select("query_id", "rank", "product_id")
+
+
+def _sentence(verdict: Verdict) -> str:
+    if verdict.wins is None:
+        return f"{verdict.n_queries:,} of the {verdict.enough:,} {verdict.unit} that it takes to judge it"
+    ratio = verdict.against[BEST_SELLERS].ratio
+    return (
+        f"hit rate {ratio.value:.2f} times that of best sellers ({ratio.low:.2f} to {ratio.high:.2f}) "
+        f"on {verdict.n_queries:,} {verdict.unit}, {verdict.gate:g} wanted"
+    )
+
+
+def _line(row: Recommender, verdict: Verdict) -> str:
+    judged = row.judged[0]
+    if verdict.ours is None or verdict.wins is None:
+        shown = "its own lists are shown" if judged.trusted else judged.until
+        return f"{_sentence(verdict)}: until then {shown}"
+    hit = verdict.ours.hit_rate
+    told = f"hit rate at {verdict.ours.k} {hit.value:.3f} ({hit.low:.3f} to {hit.high:.3f}), {_sentence(verdict)}"
+    return f"{told}: live" if verdict.wins else f"{told}: withheld, {judged.until}"

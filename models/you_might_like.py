@@ -1,0 +1,139 @@
+"""You might like: for every known customer the products, new to them, that several components agree on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from models import als, blending, candidates, repurchase
+from models.als import WINDOW_DAYS, Interactions
+from models.candidates import COUNTED_DAYS, CUSTOMERS, PARTS, Model, Scored
+from models.configuration import Configuration
+from models.features import Features
+from models.popularity import LIST_SCHEMA
+
+KIND = "you-might-like"
+# the read API takes away the page's own product and what was viewed since, then cuts to maxResults
+PUBLISHED = 20
+WIDTH = 3 * PUBLISHED
+TREND_WEIGHT = 0.25
+EVIDENCE = (*(f"{part}_part" for part in PARTS), "n_alike", "n_recent", "n_buyers", "n_products", "n_events", "window_days")
+SCHEMA = {
+    **LIST_SCHEMA,
+    **{f"{part}_part": pl.Float64 for part in PARTS},
+    **dict.fromkeys(EVIDENCE[len(PARTS) :], pl.Int64),
+}
+SOURCES = {
+    "als": ("customers with the same taste", "Chosen by {} customers; fits the {} products that you chose", ("n_buyers", "n_products")),
+    "orders": ("bought together", "Often bought by who bought {} of the {} products that you chose", ("n_alike", "n_products")),
+    "visits": ("viewed together", "Often viewed along with {} of the {} products that you chose", ("n_alike", "n_products")),
+    "content": ("similar products", "Similar to {} of the {} products that you chose", ("n_alike", "n_products")),
+    "popularity": ("best seller", f"Best seller: {{}} orders in {COUNTED_DAYS} days", ("n_recent",)),
+    "trend": ("rising", f"Rising: {{}} orders in {COUNTED_DAYS} days", ("n_recent",)),
+}
+
+
+def you_might_like(features: Features) -> pl.DataFrame:
+    """Up to PUBLISHED recommendations for every customer with an event, whatever maxResults is: the read API cuts.
+
+    score: 1 / (1 + exp(-value)) (0..1) of the blended value; .5 is the customer's average candidate. With a diversityFactor the
+    order of ranks is not that of scores. Evidence: what each component adds to the value (`_part`, in standard deviations of the
+    customer's candidates), the counts that the reason names, the customer's n_events in window_days.
+    """
+    known = als.interactions(features)
+    if not len(known.customers):
+        return pl.DataFrame(schema=SCHEMA)
+    chosen = features.choices.get(KIND, {})
+    model = candidates.fit(features, known, chosen)
+    weights = chosen.get("weights") or default_weights(features.config)
+    without = left_out(features, known)
+    kinds, factor = _categories(features, known), features.config.you_might_like["diversityFactor"]
+    tiles = [
+        _listed(model, start, candidates.scored(model, np.arange(start, stop), without), weights, kinds, factor)
+        for start in range(0, len(known.customers), CUSTOMERS)
+        for stop in [min(start + CUSTOMERS, len(known.customers))]
+    ]
+    return _worded(pl.concat(tiles), model)
+
+
+def default_weights(config: Configuration) -> dict[str, float]:
+    """What the merchant set, where no held-out days have chosen: ALS learns from orders and visits and takes half of either's."""
+    rules = config.you_might_like
+    bought, viewed = rules["purchaseWeight"], rules["browsingWeight"]
+    shared = {"als": (bought + viewed) / 2, "orders": bought / 2, "visits": viewed / 2, "content": rules["contentWeight"]}
+    return {**shared, "popularity": 0.0, "trend": TREND_WEIGHT}
+
+
+def left_out(features: Features, known: Interactions) -> sparse.csr_matrix:
+    """Customers x products that must not be listed, by the company's rules.
+
+    excludePurchased: whatever the customer has ever bought, but not what is due again. excludeRecentlyViewed: the products of
+    the customer's last visit, which at night is what "recently" can mean; the read API knows of later ones.
+    """
+    rules, pairs = features.config.you_might_like, []
+    if rules["excludePurchased"]:
+        bought = features.baskets.drop_nulls("customer_id").select("customer_id", "product_id").unique()
+        pairs.append(bought.join(repurchase.due(features), on=["customer_id", "product_id"], how="anti"))
+    if rules["excludeRecentlyViewed"]:
+        visits = features.sessions().drop_nulls("customer_id")
+        last = visits.sort("viewed_at", "visit_id").group_by("customer_id").agg(pl.col("visit_id").last())
+        pairs.append(visits.join(last, on=["customer_id", "visit_id"], how="semi").select("customer_id", "product_id"))
+    return candidates.coded(pl.concat(pairs) if pairs else features.baskets.clear(), known)
+
+
+def _categories(features: Features, known: Interactions) -> np.ndarray:
+    """Per product the code of its category, -1 where it has none."""
+    category = pl.coalesce("category_id", "category").rank("dense").cast(pl.Int64).fill_null(-1).alias("code")
+    coded = features.products.unique("product_id", keep="first").select("product_id", category)
+    return known.products.to_frame("product_id").join(coded, on="product_id", how="left", maintain_order="left")["code"].to_numpy()
+
+
+def _listed(
+    model: Model, start: int, found: Scored, weights: Mapping[str, float], categories: np.ndarray, factor: float
+) -> pl.DataFrame:
+    """Codes, ranks, values and parts of the lists of one tile of customers, the first of whom is number `start`."""
+    values = blending.blended(found.parts, weights)
+    best, at = blending.padded(values, found.row, found.n_rows, WIDTH)
+    spread = np.sqrt(np.bincount(found.row, values**2, found.n_rows) / np.maximum(1, np.bincount(found.row, minlength=found.n_rows)))
+    alike = np.where(at >= 0, categories[found.product[at]] if len(values) else -1, -1)
+    columns = blending.diversified(best, alike, factor, spread, PUBLISHED)
+    place = np.take_along_axis(at, columns, axis=1)
+    row, rank = np.nonzero(place >= 0)
+    entry = place[row, rank]
+    total = sum(weights.values()) or 1.0
+    parts = {f"{part}_part": found.parts[part][entry] * (weights.get(part, 0.0) / total) for part in PARTS}
+    why = np.argmax(np.round(np.column_stack(list(parts.values())), blending.DECIMALS), axis=1)
+    alike_of = {part: found.n_alike.get(part, np.zeros(len(values), np.int64))[entry] for part in PARTS}
+    counts = np.column_stack(list(alike_of.values()))[np.arange(len(entry)), why]
+    product = found.product[entry]
+    columns_of = {"customer": row + start, "product": product, "rank": rank + 1, "value": values[entry], "why": why, **parts}
+    return pl.DataFrame({**columns_of, "n_alike": counts})
+
+
+def _worded(lists: pl.DataFrame, model: Model) -> pl.DataFrame:
+    """Ids for codes, scores for values, words for what contributed most."""
+    known = model.known
+    customer, product = lists["customer"], lists["product"]
+    n_products = np.diff((known.ordered + known.visited).indptr)
+    counted = lists.with_columns(
+        known.customers.gather(customer).alias("anchor_id"),
+        known.products.gather(product).alias("product_id"),
+        pl.Series("n_recent", model.n_recent[product.to_numpy()]),
+        pl.Series("n_buyers", model.n_buyers[product.to_numpy()]),
+        pl.Series("n_products", n_products[customer.to_numpy()]),
+        pl.Series("n_events", known.n_events[customer.to_numpy()]),
+        pl.lit(WINDOW_DAYS).alias("window_days"),
+        (1 / (1 + (-pl.col("value")).exp())).round(6).alias("score"),
+        pl.col(r"^.*_part$").round(6),
+    )
+    worded = counted.with_columns(
+        pl.coalesce(pl.when(pl.col("why") == at).then(pl.lit(SOURCES[part][0])) for at, part in enumerate(PARTS)).alias("source"),
+        pl.coalesce(
+            pl.when(pl.col("why") == at).then(pl.format(SOURCES[part][1], *SOURCES[part][2])) for at, part in enumerate(PARTS)
+        ).alias("reason"),
+    )
+    return worded.select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
