@@ -1,5 +1,7 @@
 """The read path beside a constant from the same server and beside FastAPI, measured in one run.
 
+Pages for everybody, for a customer with a published list, and for a guest whose live session has viewed three products before.
+
 Each server is a process with one worker on one core; the load generator and Redis share another. Rounds are interleaved and
 medians shown. What holds on a busy machine is the CPU time of the server process per request.
 """
@@ -25,12 +27,12 @@ import redis
 
 from bench.http_load import Load, generate
 from bench.measure import median, show
+from bench.read_path_shop import COMPANY, PERSONAL, fill, visitors
 from flows import embedded
-from models.generation import COMPANIES_KEY, Kind, Manifest, Section, live_key, manifest_key, payload_prefix
-from serving.sections import to_json
 
-COMPANY, GENERATION = "bench", "2011-12-01T00:00:00Z-bench"
-PAGE = f"/api/products/{{}}/recommendations?companyId={COMPANY}"
+PAGE = f"/api/products/p{{product}}/recommendations?companyId={COMPANY}"
+TWO = f"/api/products/p{{product}}/recommendations?companyId={PERSONAL}"
+CUSTOMER, GUEST = f"{TWO}&customerId=c{{customer}}", f"{TWO}&sessionId=s{{session}}"
 
 
 @dataclass
@@ -53,44 +55,17 @@ def targets() -> list[Target]:
     return [
         Target("page from Redis, no cache", "uncached", PAGE),
         Target("page, in-process cache", "cached", PAGE),
+        Target("page of two sections, for everybody", "cached", TWO),
+        Target("the same for a customer", "cached", CUSTOMER),
+        Target("the same for a guest's session", "cached", GUEST),
+        Target("the same for a customer, no cache", "uncached", CUSTOMER),
+        Target("the same for a session, no cache", "uncached", GUEST),
         Target("304 for an unchanged ETag", "cached", PAGE, unchanged=True),
         Target("constant, fast path", "cached", "/constant"),
         Target("constant, Starlette route", "cached", "/starlette-constant"),
-        Target("FastAPI, as usually written", "fastapi", f"/models/{{}}?companyId={COMPANY}"),
-        Target("FastAPI, bytes through", "fastapi", f"/bytes/{{}}?companyId={COMPANY}"),
+        Target("FastAPI, as usually written", "fastapi", f"/models/p{{product}}?companyId={COMPANY}"),
+        Target("FastAPI, bytes through", "fastapi", f"/bytes/p{{product}}?companyId={COMPANY}"),
     ]
-
-
-def payload(number: int) -> bytes:
-    """About 1.2 KB of products with their evidence."""
-    rows = [
-        {
-            "id": f"p{(number * 7 + at) % 100_000}",
-            "name": f"Product number {at}",
-            "slug": f"product-number-{at}",
-            "price": 12.5 + at,
-            "reviewCount": at,
-            "inStock": True,
-            "score": 0.5,
-            "reason": "Often bought together",
-        }
-        for at in range(8)
-    ]
-    return to_json(rows) + b"\n[{},{},{},{},{},{},{},{}]"
-
-
-def fill(client: redis.Redis, n_products: int) -> None:
-    """One generation of `n_products` pages of one section."""
-    display = {"displayStyle": "CAROUSEL", "showRatings": True, "showQuickAdd": True}
-    section = Section("ALSO_BOUGHT", "Customers Who Bought This Also Bought", 1, display, fallback="popular")
-    kinds = [Kind("also-bought", n_products, 8 * n_products, section), Kind("popular", 1, 8)]
-    manifest = Manifest(GENERATION, COMPANY, "2011-12-01T00:00:00Z", kinds)
-    prefix = payload_prefix(COMPANY, GENERATION, "also-bought")
-    for start in range(0, n_products, 500):
-        client.mset({f"{prefix}p{at}": payload(at) for at in range(start, min(start + 500, n_products))})
-    client.mset({payload_prefix(COMPANY, GENERATION, "popular"): payload(0), manifest_key(COMPANY, GENERATION): manifest.to_json()})
-    client.set(live_key(COMPANY), GENERATION)
-    client.sadd(COMPANIES_KEY, COMPANY)
 
 
 def requests(target: Target, n_products: int, port: int) -> list[bytes]:
@@ -102,7 +77,8 @@ def requests(target: Target, n_products: int, port: int) -> list[bytes]:
     asked = [order[at] for at in seeded.choices(range(n_products), cum_weights=weights, k=50_000)]
     header = "If-None-Match: *\r\n" if target.unchanged else ""
     lines = f"GET {target.path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: */*\r\n{header}\r\n"
-    return [lines.format(f"p{number}").encode() for number in asked]
+    who = [at * 7919 % visitors(n_products) for at in range(len(asked))]
+    return [lines.format(product=number, customer=at, session=at).encode() for number, at in zip(asked, who, strict=True)]
 
 
 @contextmanager

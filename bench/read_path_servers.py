@@ -13,7 +13,8 @@ from starlette.routing import Route
 
 from serving import logs
 from serving.app import ROUTES
-from serving.lookup import JSON_HEAD, Lookup
+from serving.lookup import Lookup
+from serving.pages import JSON_HEAD
 from serving.reply import Reply
 from serving.requests import ReadRequest
 from serving.routing import ReadRoute

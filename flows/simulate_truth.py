@@ -72,3 +72,18 @@ def _largest_z(rows: pl.DataFrame, truth: pl.DataFrame, keys: list[str]) -> floa
     seen = rows.join(truth, on=keys).group_by(keys).agg(pl.col("won").mean(), pl.col("rate").first(), n=pl.len())
     error = (pl.col("rate") * (1 - pl.col("rate")) / pl.col("n")).sqrt()
     return float(seen.select(((pl.col("won") - pl.col("rate")) / error).abs().max()).item())
+
+
+def rediscovered(lists: pl.DataFrame, planted: pl.DataFrame, k: int = 10) -> float:
+    """nDCG at k (0..1) of a kind's lists against planted pairs: the mean over the planted anchors, binary gains; nan without
+    any. lists: anchor_id, rank, product_id; planted: anchor_id, product_id."""
+    if planted.is_empty():
+        return math.nan
+    gain = 1 / (pl.col("rank") + 1).log(2)
+    found = lists.filter(pl.col("rank") <= k).join(planted, on=["anchor_id", "product_id"], how="semi")
+    gained = found.group_by("anchor_id").agg(gain.sum().alias("gained"))
+    places = pl.int_ranges(1, pl.col("n").clip(upper_bound=k) + 1)
+    ideal = planted.group_by("anchor_id").agg(n=pl.len()).with_columns(rank=places).explode("rank")
+    best = ideal.group_by("anchor_id").agg(gain.sum().alias("best"))
+    ratios = best.join(gained, on="anchor_id", how="left").select((pl.col("gained") / pl.col("best")).fill_null(0))
+    return float(ratios.mean().item())

@@ -15,6 +15,7 @@ from flows.object_store import ObjectStore, parquet_bytes
 from models.evaluation import Evaluation
 from models.features import Features
 from models.generation import Kind, Manifest
+from models.page import page
 from models.recommenders import RECOMMENDERS, faults
 from models.snapshot import Snapshot, stamp
 
@@ -44,8 +45,10 @@ def train(
             frame = frame.clear()
         if wrong := faults(frame, eligible):
             raise CheckFailed(f"{features.company}: {recommender.kind} may not be published: {'; '.join(wrong)}.")
-        section = recommender.section(features.config) if recommender.section else None
-        kinds.append(Kind(recommender.kind, frame["anchor_id"].n_unique(), frame.height, section))
+        section = recommender.section(features) if recommender.section else None
+        kinds.append(Kind(recommender.kind, frame["anchor_id"].n_unique(), frame.height, section, recommender.form))
+        if recommender.bundles:
+            files[f"{recommender.kind}.bundles"] = parquet_bytes(recommender.bundles(features, frame))
         files[recommender.kind] = parquet_bytes(frame)
         progress(f"train {features.company}", done, len(RECOMMENDERS))
     quarantined = {**snapshot.quarantined, **({"unknown product": n_unknown} if n_unknown else {})}
@@ -63,6 +66,7 @@ def train(
             "withheld": withheld,
         },
         code_version=version("smart-upsell"),
+        page=page(features),
     )
     manifest = replace(manifest, id=_generation_id(manifest, files))
     for name, content in files.items():

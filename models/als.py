@@ -13,8 +13,8 @@ from threadpoolctl import threadpool_limits
 from models.features import Features
 
 FACTORS = 64
-REGULARIZATION = 10.0
-ALPHA = 0.5
+REGULARIZATION = 20.0
+ALPHA = 1.0
 ITERATIONS = 12
 SEED = 20_080_521
 WINDOW_DAYS = 730
@@ -41,7 +41,7 @@ class Interactions:
     n_events: np.ndarray
 
     def confidence(self) -> sparse.csr_matrix:
-        """log2(1 + orders + VISIT_WEIGHT * visits), float32: one fresh order is 1 (log scaling: Hu, Koren, Volinsky 2008, eq. 6)."""
+        """log2(1 + orders + VISIT_WEIGHT * visits), float32: a fresh order is 1 (log scaling: Hu, Koren, Volinsky 2008, eq. 6)."""
         summed = (self.ordered + VISIT_WEIGHT * self.visited).tocsr().astype(np.float32)
         summed.data = np.log2(1 + summed.data)
         summed.sort_indices()
@@ -82,35 +82,49 @@ def fit(
     weights = confidence.copy()
     # `implicit` takes 1 + alpha * r itself, and less than 1 would count against the product
     weights.data = (1 + alpha * weights.data).astype(np.float32)
-    model = AlternatingLeastSquares(factors, regularization, alpha=1.0, iterations=ITERATIONS, random_state=SEED)
     with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(factors, regularization, alpha=1.0, iterations=ITERATIONS, random_state=SEED)
         model.fit(weights, show_progress=False)
     return Factors(model.user_factors, model.item_factors)
 
 
+@dataclass(frozen=True)
+class ByNorm:
+    """Products by falling norm, from `by_norm`: their factors, norms and codes, and the place of every code (-1 for none)."""
+
+    products: np.ndarray
+    norms: np.ndarray
+    codes: np.ndarray
+    place: np.ndarray
+
+
+def by_norm(products: np.ndarray, allowed: np.ndarray | None = None) -> ByNorm:
+    """Prepare the factors (products x f) of all products, or of those that are `allowed` (one boolean each), for recommend_all."""
+    codes = np.arange(len(products)) if allowed is None else np.flatnonzero(allowed)
+    norms = np.linalg.norm(products[codes], axis=1)
+    order = np.lexsort((codes, -norms))
+    place = np.full(len(products), -1)
+    place[codes[order]] = np.arange(len(codes))
+    return ByNorm(np.ascontiguousarray(products[codes[order]]), norms[order], codes[order], place)
+
+
 def recommend_all(
-    factors: Factors, n: int, rows: np.ndarray | None = None, without: sparse.csr_matrix | None = None
+    customers: np.ndarray, catalogue: ByNorm, n: int, without: sparse.csr_matrix | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The `n` products of highest score for the customers `rows` (default: all): product codes, best first, and their scores.
+    """The `n` products of highest score for each row of `customers` (factors): product codes, best first, and their scores.
 
     without: customers x products whose entries are left out. Places that no product fills hold code -1 and score -inf.
     Products are scanned by falling norm in tiles of ITEMS, customers in tiles of USERS: a tile only gives what beats the
     customers' n-th best so far, and the scan ends where norm times norm cannot (Cauchy-Schwarz), so memory is that of a tile.
     """
-    asked = np.arange(len(factors.customers)) if rows is None else rows
-    norms = np.linalg.norm(factors.products, axis=1)
-    order = np.lexsort((np.arange(len(norms)), -norms))
-    products, norms = np.ascontiguousarray(factors.products[order]), norms[order]
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    ids = np.full((len(asked), n), -1, np.int64)
-    scores = np.full((len(asked), n), -np.inf, np.float32)
+    ids = np.full((len(customers), n), -1, np.int64)
+    scores = np.full((len(customers), n), -np.inf, np.float32)
     with threadpool_limits(1, "blas"):
-        for start in range(0, len(asked), USERS):
+        for start in range(0, len(customers), USERS):
             tile = slice(start, start + USERS)
-            left_out = None if without is None else _placed(without[asked[tile]], place)
-            found, scores[tile] = _scan(factors.customers[asked[tile]], products, norms, n, left_out)
-            ids[tile] = np.where(found >= 0, np.append(order, -1)[found], -1)
+            left_out = None if without is None else _placed(without[tile], catalogue.place)
+            found, scores[tile] = _scan(customers[tile], catalogue, n, left_out)
+            ids[tile] = np.where(found >= 0, np.append(catalogue.codes, -1)[found], -1)
     return ids, scores
 
 
@@ -131,21 +145,21 @@ def _placed(left_out: sparse.csr_matrix, place: np.ndarray) -> tuple[np.ndarray,
     entries = left_out.tocoo()
     at = place[entries.col]
     by_place = np.argsort(at, kind="stable")
+    by_place = by_place[at[by_place] >= 0]
     return entries.row[by_place], at[by_place]
 
 
 def _scan(
-    customers: np.ndarray, products: np.ndarray, norms: np.ndarray, n: int, left_out: tuple[np.ndarray, np.ndarray] | None
+    customers: np.ndarray, catalogue: ByNorm, n: int, left_out: tuple[np.ndarray, np.ndarray] | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Places (in the order of norms) and scores of the n best products of each customer of one tile, best first."""
+    """Places and scores of the n best products of each customer of one tile, best first."""
     best = np.full((len(customers), n), -np.inf, np.float32)
     found = np.full((len(customers), n), -1, np.int64)
     reach = np.linalg.norm(customers, axis=1)
-    for start in range(0, len(products), ITEMS):
-        beaten = best[:, -1]
-        if np.all(reach * norms[start] < beaten):
+    for start in range(0, len(catalogue.codes), ITEMS):
+        if np.all(reach * catalogue.norms[start] < best[:, -1]):
             break
-        tile = customers @ products[start : start + ITEMS].T
+        tile = customers @ catalogue.products[start : start + ITEMS].T
         if left_out is not None:
             first, last = np.searchsorted(left_out[1], (start, start + ITEMS))
             tile[left_out[0][first:last], left_out[1][first:last] - start] = -np.inf

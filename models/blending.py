@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 DECIMALS = 6
+# deviations that a category which fills the list costs at a diversityFactor of 1
+REACH = 2.0
 # less than this is no spread, but what rounding leaves
 LEAST = 1e-9
 
@@ -20,7 +22,8 @@ def standardised(scores: np.ndarray, group: np.ndarray, n_groups: int) -> np.nda
     sizes = np.maximum(np.bincount(group, minlength=n_groups), 1)
     apart = values - (np.bincount(group, values, n_groups) / sizes)[group]
     deviations = np.sqrt(np.bincount(group, apart**2, n_groups) / sizes)
-    return apart / np.where(deviations > LEAST, deviations, np.inf)[group]
+    standard: np.ndarray = apart / np.where(deviations > LEAST, deviations, np.inf)[group]
+    return standard
 
 
 def blended(parts: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
@@ -32,7 +35,9 @@ def blended(parts: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np
 def padded(values: np.ndarray, group: np.ndarray, n_groups: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """The `width` largest of each group, largest first, as n_groups x width: their values (-inf where there are fewer) and
     where they stand in `values` (-1). Of equal ones the earlier."""
-    order = np.lexsort((np.arange(len(values)), -values, group))
+    order = np.argsort(-values, kind="stable")
+    # short codes of groups are sorted by radix
+    order = order[np.argsort(group[order].astype(np.min_scalar_type(n_groups)), kind="stable")]
     sizes = np.bincount(group, minlength=n_groups)
     place = np.arange(len(values)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     order, place = order[place < width], place[place < width]
@@ -43,19 +48,19 @@ def padded(values: np.ndarray, group: np.ndarray, n_groups: int, width: int) -> 
 
 
 def diversified(values: np.ndarray, categories: np.ndarray, factor: float, deviation: np.ndarray, n: int) -> np.ndarray:
-    """Columns of the n products of each row in the order of maximal marginal relevance (Carbonell & Goldstein, SIGIR 1998).
+    """Columns of n products of each row in the order of maximal marginal relevance (Carbonell & Goldstein, SIGIR 1998), then -1.
 
     values: customers x candidates, best first, -inf where there is none. categories: the same shape, -1 for none, which is like
-    no other. deviation: per customer, the unit of the values. n: at most the number of candidates. factor: 0 (the order of the
-    values) to 1. A product loses `factor` deviations times the share of the products already chosen that are of its category: at
-    .5, one whose category fills the list so far must be half a deviation better than one of a fresh category.
+    no other. deviation: per customer, the unit of the values. factor: 0 (the order of the values) to 1. A product loses REACH *
+    `factor` deviations times the share of the products already chosen that are of its category: at .5, one whose category fills
+    the list so far must be a deviation better than one of a fresh category.
     """
-    rows, chosen = np.arange(len(values)), np.zeros((len(values), n), np.int64)
-    left, alike = values.copy(), np.zeros(values.shape)
-    loss = factor * deviation[:, None]
-    for place in range(n):
+    rows, left, alike = np.arange(len(values)), values.copy(), np.zeros(values.shape)
+    loss = REACH * factor * deviation[:, None]
+    chosen = np.full((len(values), n), -1)
+    for place in range(min(n, values.shape[1])):
         column = np.argmax(left - loss * alike / max(1, place), axis=1)
-        chosen[:, place] = column
+        chosen[:, place] = np.where(np.isfinite(left[rows, column]), column, -1)
         category = categories[rows, column][:, None]
         alike += (categories == category) & (category >= 0)
         left[rows, column] = -np.inf

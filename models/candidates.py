@@ -10,14 +10,15 @@ import polars as pl
 from scipy import sparse
 
 from models import als, content, item_knn
-from models.als import VISIT_WEIGHT, WINDOW_DAYS, Factors, Interactions
+from models.als import VISIT_WEIGHT, WINDOW_DAYS, ByNorm, Factors, Interactions
 from models.blending import padded, standardised
 from models.features import Features
+from models.popularity import HALF_LIFE_DAYS
 
 PARTS = ("als", "orders", "visits", "content", "popularity", "trend")
 CUSTOMERS = 256
 BY_FACTORS, BY_NEIGHBOURS, BEST_SELLERS = 200, 50, 50
-RECENT_HALF_LIFE_DAYS = 7.0
+RISING_HALF_LIFE_DAYS = 7.0
 COUNTED_DAYS = 30
 # a rise is lifted by its square root when candidates are drawn
 LIFT = 0.5
@@ -25,24 +26,32 @@ LEAST_INTEREST = 1e-3
 
 
 @dataclass(frozen=True)
+class Demand:
+    """Per product, popularity: ln(1 + orders), an order halving in 30 days; trend: ln of its orders, halving in 7 days, over what
+    its share of all orders lets expect, both + 1; n_recent: orders of the last COUNTED_DAYS days."""
+
+    popularity: np.ndarray
+    trend: np.ndarray
+    n_recent: np.ndarray
+
+
+@dataclass(frozen=True)
 class Model:
     """Everything learnt of one company. Arrays and matrices are in the order of `known`'s customers and products.
 
-    allowed: which products may be recommended. popularity: ln(1 + recent orders), each halving in RECENT_HALF_LIFE_DAYS. trend:
-    ln of recent orders over what the product's share of all orders lets expect, both + 1. n_buyers: customers with an event of
-    it. n_recent: orders (visits, where nothing was ordered) of the last COUNTED_DAYS days.
+    allowed: which products may be recommended. drawn: factors of those, lifted by trend. by_orders, by_visits, by_content:
+    neighbours (products x products). n_choosers: customers with an event of the product.
     """
 
     known: Interactions
     allowed: np.ndarray
     factors: Factors
+    drawn: ByNorm
     by_orders: sparse.csr_matrix
     by_visits: sparse.csr_matrix
     by_content: sparse.csr_matrix
-    popularity: np.ndarray
-    trend: np.ndarray
-    n_recent: np.ndarray
-    n_buyers: np.ndarray
+    demand: Demand
+    n_choosers: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -66,26 +75,26 @@ def fit(features: Features, known: Interactions, chosen: dict[str, Any]) -> Mode
     rules = {name: chosen[name] for name in ("factors", "regularization", "alpha") if name in chosen}
     allowed = known.products.is_in(features.eligible()["product_id"].implode()).to_numpy()
     catalogue = features.products.unique("product_id", keep="first").sort("product_id")
-    popularity, trend, n_recent = _demand(features, known.products)
+    demanded, factors = demand(features, known.products), als.fit(confidence, **rules)
+    lifted = factors.products * np.exp(LIFT * demanded.trend).astype(np.float32)[:, None]
     return Model(
         known=known,
         allowed=allowed,
-        factors=als.fit(confidence, **rules),
+        factors=factors,
+        drawn=als.by_norm(lifted, allowed),
         by_orders=item_knn.neighbours(known.ordered, allowed),
         by_visits=item_knn.neighbours(_visits(features, known.products), allowed),
         by_content=content.neighbours(catalogue, allowed),
-        popularity=popularity,
-        trend=trend,
-        n_recent=n_recent,
-        n_buyers=np.bincount(confidence.indices, minlength=len(known.products)),
+        demand=demanded,
+        n_choosers=np.bincount(confidence.indices, minlength=len(known.products)),
     )
 
 
 def scored(model: Model, rows: np.ndarray, without: sparse.csr_matrix) -> Scored:
     """Candidates of the customers `rows`, none that `without` (customers x products) has an entry for.
 
-    A candidate is among the BY_FACTORS best by ALS and trend, the BY_NEIGHBOURS nearest to the customer's orders, visits or in
-    content, or the BEST_SELLERS. Nothing but a tile of CUSTOMERS is meant to be asked for at once.
+    A candidate is among the BY_FACTORS best by ALS and trend, the BY_NEIGHBOURS nearest by orders, visits or content, or the
+    BEST_SELLERS. Nothing but a tile of CUSTOMERS is meant to be asked for at once.
     """
     n_products, out = len(model.allowed), without[rows]
     ordered, visited = model.known.ordered[rows], model.known.visited[rows]
@@ -98,20 +107,35 @@ def scored(model: Model, rows: np.ndarray, without: sparse.csr_matrix) -> Scored
             ("content", history, model.by_content),
         )
     }
-    keys = [_by_factors(model, rows, without), _best_sellers(model, len(rows))]
+    keys = [_by_factors(model, rows, out), _best_sellers(model, len(rows))]
     keys += [_nearest(weighed, out) for weighed, _ in near.values()]
-    key = np.unique(np.concatenate(keys))
-    row, product = np.divmod(key[~np.isin(key, _keys(out))], n_products)
+    key = np.sort(np.concatenate(keys))
+    first = np.diff(key, prepend=-1) > 0
+    row, product = np.divmod(key[first][~np.isin(key[first], _keys(out))], n_products)
     interest = np.einsum("ij,ij->i", model.factors.customers[rows[row]], model.factors.products[product])
     raw = {
         "als": np.log(np.maximum(interest, LEAST_INTEREST)),
         **{name: _as_share(_values(weighed, row, product), row, len(rows)) for name, (weighed, _) in near.items()},
-        "popularity": model.popularity[product],
-        "trend": model.trend[product],
+        "popularity": model.demand.popularity[product],
+        "trend": model.demand.trend[product],
     }
     parts = {name: standardised(values, row, len(rows)) for name, values in raw.items()}
     n_alike = {name: _values(counts, row, product).astype(np.int64) for name, (_, counts) in near.items()}
     return Scored(len(rows), row, product, parts, n_alike)
+
+
+def demand(features: Features, products: pl.Series) -> Demand:
+    """What was ordered of `products` (ids, sorted) in the last WINDOW_DAYS days; what was visited, where nothing was ordered."""
+    baskets, views = features.recent_baskets(WINDOW_DAYS), features.recent_views(WINDOW_DAYS)
+    visits = views.group_by("session_id", "product_id").agg(pl.col("age_days").min())
+    events = (visits if baskets.is_empty() else baskets).select("product_id", "age_days")
+    placed = events.join(products.to_frame("product_id").with_row_index("column"), on="product_id").sort("column", "age_days")
+    column, age, n = placed["column"].to_numpy().astype(np.int64), placed["age_days"].to_numpy(), len(products)
+    rising, lately = (np.bincount(column, np.exp2(-age / days), n) for days in (RISING_HALF_LIFE_DAYS, HALF_LIFE_DAYS))
+    every = np.bincount(column, minlength=n)
+    expected = every * (rising.sum() / max(1, every.sum()))
+    n_recent = np.bincount(column[age < COUNTED_DAYS], minlength=n)
+    return Demand(np.log1p(lately), np.log((rising + 1) / (expected + 1)), n_recent)
 
 
 def coded(pairs: pl.DataFrame, known: Interactions) -> sparse.csr_matrix:
@@ -125,20 +149,6 @@ def coded(pairs: pl.DataFrame, known: Interactions) -> sparse.csr_matrix:
     return sparse.csr_matrix((ones, (cells["row"].to_numpy().astype(int), cells["column"].to_numpy().astype(int))), shape)
 
 
-def _demand(features: Features, products: pl.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    baskets, views = features.recent_baskets(WINDOW_DAYS), features.recent_views(WINDOW_DAYS)
-    visits = views.group_by("session_id", "product_id").agg(pl.col("age_days").min())
-    events = (visits if baskets.is_empty() else baskets).select("product_id", "age_days")
-    columns = products.to_frame("product_id").with_row_index("column")
-    coded = events.join(columns, on="product_id").sort("column", "age_days")
-    column, age = coded["column"].to_numpy().astype(np.int64), coded["age_days"].to_numpy()
-    recent = np.bincount(column, np.exp2(-age / RECENT_HALF_LIFE_DAYS), len(products))
-    every = np.bincount(column, minlength=len(products))
-    expected = every * (recent.sum() / max(1, every.sum()))
-    n_recent = np.bincount(column[age < COUNTED_DAYS], minlength=len(products))
-    return np.log1p(recent), np.log((recent + 1) / (expected + 1)), n_recent
-
-
 def _visits(features: Features, products: pl.Series) -> sparse.csr_matrix:
     """Sessions x products, everybody's: who is unknown shows as well what is viewed together."""
     columns = products.to_frame("product_id").with_row_index("column")
@@ -149,19 +159,18 @@ def _visits(features: Features, products: pl.Series) -> sparse.csr_matrix:
     return sparse.csr_matrix((np.ones(len(row), np.float32), (row, column)), (n_rows, len(products)))
 
 
-def _by_factors(model: Model, rows: np.ndarray, without: sparse.csr_matrix) -> np.ndarray:
-    allowed = np.flatnonzero(model.allowed)
-    lifted = model.factors.products[allowed] * np.exp(LIFT * model.trend[allowed]).astype(np.float32)[:, None]
-    factors = Factors(model.factors.customers[rows], lifted)
-    ids, _ = als.recommend_all(factors, min(BY_FACTORS, len(allowed)), without=without[rows][:, allowed])
+def _by_factors(model: Model, rows: np.ndarray, out: sparse.csr_matrix) -> np.ndarray:
+    ids, _ = als.recommend_all(model.factors.customers[rows], model.drawn, BY_FACTORS, out)
     row, place = np.nonzero(ids >= 0)
-    return row * len(model.allowed) + allowed[ids[row, place]]
+    keys: np.ndarray = row * len(model.allowed) + ids[row, place]
+    return keys
 
 
 def _best_sellers(model: Model, n_rows: int) -> np.ndarray:
     codes = np.flatnonzero(model.allowed)
-    best = codes[np.lexsort((codes, -model.popularity[codes]))][:BEST_SELLERS]
-    return (np.arange(n_rows)[:, None] * len(model.allowed) + best).ravel()
+    best = codes[np.lexsort((codes, -model.demand.popularity[codes]))][:BEST_SELLERS]
+    keys: np.ndarray = np.arange(n_rows)[:, None] * len(model.allowed) + best
+    return keys.ravel()
 
 
 def _nearest(weighed: sparse.csr_matrix, out: sparse.csr_matrix) -> np.ndarray:
@@ -169,13 +178,15 @@ def _nearest(weighed: sparse.csr_matrix, out: sparse.csr_matrix) -> np.ndarray:
     left = ~np.isin(key, _keys(out))
     row = key[left] // max(1, weighed.shape[1])
     _, at = padded(weighed.data[left], row, weighed.shape[0], BY_NEIGHBOURS)
-    return key[left][at[at >= 0]]
+    nearest: np.ndarray = key[left][at[at >= 0]]
+    return nearest
 
 
 def _keys(matrix: sparse.csr_matrix) -> np.ndarray:
     """row * columns + column of every entry, in the order of the entries."""
     row = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
-    return row * matrix.shape[1] + matrix.indices
+    keys: np.ndarray = row * matrix.shape[1] + matrix.indices
+    return keys
 
 
 def _values(matrix: sparse.csr_matrix, row: np.ndarray, column: np.ndarray) -> np.ndarray:
@@ -183,11 +194,13 @@ def _values(matrix: sparse.csr_matrix, row: np.ndarray, column: np.ndarray) -> n
     keys = np.append(_keys(matrix), np.iinfo(np.int64).max)
     wanted = row * matrix.shape[1] + column
     at = np.searchsorted(keys, wanted)
-    return np.where(keys[at] == wanted, np.append(matrix.data, 0)[at], 0)
+    values: np.ndarray = np.where(keys[at] == wanted, np.append(matrix.data, 0)[at], 0)
+    return values
 
 
 def _as_share(values: np.ndarray, row: np.ndarray, n_rows: int) -> np.ndarray:
     """ln(1 + 20 times the share of the customer's highest), so that one near product does not dwarf the others."""
     highest = np.zeros(n_rows, values.dtype)
     np.maximum.at(highest, row, values)
-    return np.log1p(20 * values / np.where(highest > 0, highest, 1)[row])
+    shares: np.ndarray = np.log1p(20 * values / np.where(highest > 0, highest, 1)[row])
+    return shares

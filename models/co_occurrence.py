@@ -1,4 +1,4 @@
-"""Co-occurrence of products in baskets: time-weighted pair statistics and the strongest partners of every product."""
+"""Co-occurrence of products in baskets: weighted pair statistics and the strongest partners of every product."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import polars as pl
 from scipy import sparse
 from sparse_dot_topn import sp_matmul_topn
 
-HALF_LIFE_DAYS = 90.0
+HALF_LIFE_DAYS = 180.0
 MAX_BASKET_PRODUCTS = 200
 MANTISSA_BITS = 53
+# weights of single baskets, where they are summed without packing
+UNIT = 2.0**20
 TIED_ROWS = 256
 
 
@@ -20,8 +22,9 @@ TIED_ROWS = 256
 class PairStatistics:
     """The strongest pairs and what is needed to judge them.
 
-    pairs: anchor_id, product_id, n_xy (baskets with both), w_xy (the same, time-weighted), n_x, n_y, w_x; strongest w_xy
-    first within an anchor. n_baskets: baskets that counted. n_capped: baskets left out of the pair counts for their size.
+    pairs: anchor_id, product_id, n_xy (baskets with both), w_xy (the same, weighted), n_x, n_y (baskets with either), w_x (the
+    anchor's w_xy summed over all products), share_y (0..1: the product's part of all w_xy); strongest w_xy first within an
+    anchor. n_baskets: baskets that counted. n_capped: baskets left out of the pair counts for their size.
     """
 
     pairs: pl.DataFrame
@@ -32,77 +35,92 @@ class PairStatistics:
 def pair_statistics(
     baskets: pl.DataFrame, candidates: pl.Series, top_n: int, half_life_days: float = HALF_LIFE_DAYS, n_threads: int = 2
 ) -> PairStatistics:
-    """Count, for every product, the `top_n` candidates that share the most time-weighted baskets with it.
+    """Count, for every product, the `top_n` candidates that share the most weighted baskets with it.
 
     baskets: order_id, product_id, age_days (>= 0), one row per order and product. candidates: ids of the products that may be
-    recommended. A basket weighs exp(-ln 2 * age / half_life_days). Baskets of more than MAX_BASKET_PRODUCTS products
-    (wholesale lists) make no pairs, since their pairs grow with the square of their size and say little of what goes together;
-    they still count in n_x, n_y, w_x and n_baskets. Equal partners: the one in more baskets first, then by id, also at the cut.
+    recommended. A pair weighs exp(-ln 2 * age / half_life_days) / (|basket| - 1) in each basket, so that w_xy / w_x is the chance
+    that another product of a basket with X, drawn at random, is Y, and a basket of fifty has no more to say than one of two.
+    Baskets of more than MAX_BASKET_PRODUCTS products (wholesale lists) make no pairs, since their pairs grow with the square of
+    their size and say little of what goes together; they still count in n_x, n_y and n_baskets. Equal partners: the one in more
+    baskets first, then by id, also at the cut. Sums are of whole units, hence the same in any order of the rows.
     """
     products = baskets.group_by("product_id").agg(pl.len().alias("n")).sort(["n", "product_id"], descending=[True, False])
-    orders = baskets.group_by("order_id").agg(pl.col("age_days").min(), pl.len().alias("size")).sort("order_id")
-    if orders.is_empty():
-        return PairStatistics(_no_pairs(), 0, 0)
-    weights = np.exp(-math.log(2) / half_life_days * orders["age_days"].to_numpy())
-    incidence = _incidence(baskets, orders, products)
-    counts = products["n"].to_numpy()
-    paired = np.flatnonzero(orders["size"].to_numpy() <= MAX_BASKET_PRODUCTS)
-    pair_rows = incidence[paired]
+    incidence, decay, sizes = _incidence(baskets, products["product_id"], half_life_days)
+    n_capped = int((sizes > MAX_BASKET_PRODUCTS).sum())
+    if incidence.nnz == 0:
+        return PairStatistics(_no_pairs(), len(sizes), n_capped)
+    weights = decay / (np.diff(incidence.indptr) - 1)
     allowed = products["product_id"].is_in(candidates.implode()).to_numpy()
-    steps = _steps(int(counts.max()))
-    strongest = _strongest(pair_rows, weights[paired], allowed, top_n, steps, n_threads)
+    steps = _steps(int(incidence.getnnz(axis=0).max()), float((incidence.T @ weights).max()))
+    strongest = _strongest(incidence, weights, allowed, top_n, steps, n_threads)
     anchor, partner = strongest["anchor"].to_numpy(), strongest["partner"].to_numpy()
     n_xy, w_xy = _unpacked(strongest["packed"].to_numpy(), steps)
-    weighted = incidence.T @ weights
+    counts = products["n"].to_numpy().astype(np.int64)
+    summed = incidence.T @ np.maximum(1.0, np.round(decay * UNIT)) / UNIT
     pairs = pl.DataFrame(
         {
             "anchor_id": products["product_id"].gather(anchor),
             "product_id": products["product_id"].gather(partner),
             "n_xy": n_xy,
             "w_xy": w_xy,
-            "n_x": counts[anchor].astype(np.int64),
-            "n_y": counts[partner].astype(np.int64),
-            "w_x": weighted[anchor],
+            "n_x": counts[anchor],
+            "n_y": counts[partner],
+            "w_x": summed[anchor],
+            "share_y": summed[partner] / summed.sum(),
         }
     )
-    return PairStatistics(pairs, orders.height, orders.height - len(paired))
+    return PairStatistics(pairs, len(sizes), n_capped)
 
 
-def lift(n_xy: pl.Expr, n_x: pl.Expr, n_y: pl.Expr, n_baskets: int) -> pl.Expr:
-    """How many times as often as by chance two products share a basket: N * N_XY / (N_X * N_Y); 1 is chance."""
-    return n_xy * n_baskets / (n_x * n_y)
+def _incidence(
+    baskets: pl.DataFrame, products: pl.Series, half_life_days: float
+) -> tuple[sparse.csr_matrix, np.ndarray, np.ndarray]:
+    """Baskets that make pairs x products, 1 where the basket has the product; the decay (0..1] of each of those; the number of
+    products of every basket, also of those that make no pairs."""
+    columns = pl.DataFrame({"product_id": products}).with_columns(pl.int_range(pl.len(), dtype=pl.Int32).alias("column"))
+    lines = baskets.select("order_id", "product_id", "age_days").join(columns, on="product_id").drop("product_id")
+    if lines.is_empty():
+        return sparse.csr_matrix((0, len(products))), np.ones(0), np.ones(0)
+    lines, starts = _by_order(lines)
+    sizes = np.diff(starts, append=lines.height)
+    age = np.minimum.reduceat(lines["age_days"].to_numpy(), starts)
+    paired = (sizes >= 2) & (sizes <= MAX_BASKET_PRODUCTS)
+    indices = lines["column"].to_numpy()[np.repeat(paired, sizes)]
+    indptr = np.concatenate([[0], np.cumsum(sizes[paired])])
+    matrix = sparse.csr_matrix((np.ones(len(indices)), indices, indptr), (int(paired.sum()), len(products)))
+    return matrix, np.exp(-math.log(2) / half_life_days * age[paired]), sizes
 
 
-def expected(n_x: pl.Expr, n_y: pl.Expr, n_baskets: int) -> pl.Expr:
-    """Baskets with both products if they were independent: N_X * N_Y / N."""
-    return n_x * n_y / n_baskets
+def _by_order(lines: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
+    """The lines with those of an order side by side, and where each order begins."""
+    # sorting by numbers costs half of grouping by texts
+    sorted_lines = lines.with_columns(pl.col("order_id").hash().alias("hash")).sort("hash")
+    begins = sorted_lines.select(pl.col(name).ne_missing(pl.col(name).shift(1)) for name in ("order_id", "hash"))
+    if not begins["order_id"].equals(begins["hash"], check_names=False):
+        # two orders of one hash lie mixed
+        return _by_order_id(lines)
+    return sorted_lines, np.flatnonzero(begins["order_id"].to_numpy())
 
 
-def _incidence(baskets: pl.DataFrame, orders: pl.DataFrame, products: pl.DataFrame) -> sparse.csr_matrix:
-    """Orders x products, 1 where the order has the product; codes follow sorted ids, so input order leaves no trace."""
-    coded = (
-        baskets.select("order_id", "product_id")
-        .join(orders.select("order_id").with_row_index("row"), on="order_id")
-        .join(products.select("product_id").with_row_index("column"), on="product_id")
-        .sort("row", "column")
-    )
-    shape = (orders.height, products.height)
-    ones = np.ones(coded.height)
-    matrix = sparse.csr_matrix((ones, (coded["row"].to_numpy(), coded["column"].to_numpy())), shape=shape)
-    matrix.data[:] = 1.0
-    return matrix
+def _by_order_id(lines: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
+    sorted_lines = lines.sort("order_id")
+    begins = sorted_lines["order_id"].ne_missing(sorted_lines["order_id"].shift(1))
+    return sorted_lines, np.flatnonzero(begins.to_numpy())
 
 
-def _steps(max_count: int) -> tuple[float, float]:
+def _steps(max_count: int, max_weight: float) -> tuple[float, float]:
     """How one float64 holds two exact sums: units of weight (per 1.0) above, counts below.
 
-    Both sums stay below 2**bits each; what the 53 bits of the mantissa leave is the resolution of a basket's weight.
+    No count is above `max_count`, no sum of weights above `max_weight`; what they leave of the 53 bits of the mantissa is the
+    resolution of a basket's weight.
     """
-    bits = max(1, math.ceil(math.log2(max_count + 1)))
-    resolution = min(30, MANTISSA_BITS - 2 * bits)
+    per_count = 2.0 ** max(1, math.ceil(math.log2(max_count + 1)))
+    # each weight is rounded up by one unit at most
+    room = (2.0**MANTISSA_BITS / per_count - max_count) / max(max_weight, 2.0**-30)
+    resolution = min(30, math.floor(math.log2(room))) if room > 0 else 0
     if resolution < 8:
         raise ValueError(f"A product in {max_count} baskets is more than exact pair counts can hold.")
-    return 2.0**resolution, 2.0**bits
+    return 2.0**resolution, per_count
 
 
 def _strongest(
@@ -111,9 +129,11 @@ def _strongest(
     """anchor, partner (columns of `incidence`) and their packed sum, `top_n` per anchor."""
     per_weight, per_count = steps
     packed_weight = np.maximum(1.0, np.round(weights * per_weight)) * per_count + 1.0
-    scaled = sparse.diags(packed_weight) @ incidence @ sparse.diags(allowed.astype(np.float64))
-    scaled = scaled.tocsr()
-    scaled.eliminate_zeros()
+    packed = np.repeat(packed_weight, np.diff(incidence.indptr)) * allowed[incidence.indices]
+    scaled = sparse.csr_matrix((packed, incidence.indices, incidence.indptr), incidence.shape)
+    if not allowed.all():
+        scaled = scaled.copy()
+        scaled.eliminate_zeros()
     by_product = incidence.T.tocsr()
     # two more than asked for: a product is its own strongest partner, and the first one beyond the cut shows a tie
     strongest = sp_matmul_topn(by_product, scaled, top_n=top_n + 2, sort=True, n_threads=n_threads)
@@ -146,5 +166,6 @@ def _unpacked(packed: np.ndarray, steps: tuple[float, float]) -> tuple[np.ndarra
 
 
 def _no_pairs() -> pl.DataFrame:
-    whole = {"n_xy": pl.Int64, "w_xy": pl.Float64, "n_x": pl.Int64, "n_y": pl.Int64, "w_x": pl.Float64}
-    return pl.DataFrame(schema={"anchor_id": pl.String, "product_id": pl.String, **whole})
+    counts = {"n_xy": pl.Int64, "w_xy": pl.Float64, "n_x": pl.Int64, "n_y": pl.Int64}
+    sums = {"w_x": pl.Float64, "share_y": pl.Float64}
+    return pl.DataFrame(schema={"anchor_id": pl.String, "product_id": pl.String, **counts, **sums})

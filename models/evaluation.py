@@ -23,7 +23,8 @@ HELD_OUT_DAYS = (1.0, 14.0)
 class Verdict:
     """One kind on one task. `ours` is None where there was nothing to judge by; then `rivals` and `against` are empty.
 
-    wins: whether our hit rate is at least `gate` times that of best sellers, None below `enough` queries.
+    wins: True where our hit rate is at least `gate` times that of best sellers, False where the whole interval of that ratio lies
+    below, None where it is not decided: the ratio is below but its interval is not, or there are fewer than `enough` queries.
     """
 
     kind: str
@@ -38,10 +39,13 @@ class Verdict:
 
     @property
     def wins(self) -> bool | None:
-        """Whether the kind may go live by its quality; None where there are too few queries to say."""
+        """Whether the kind wins; None where the held-out days do not say."""
         if self.ours is None or self.n_queries < self.enough:
             return None
-        return self.against[BEST_SELLERS].ratio.value >= self.gate
+        ratio = self.against[BEST_SELLERS].ratio
+        if ratio.value >= self.gate:
+            return True
+        return None if ratio.high >= self.gate else False
 
     @property
     def best_rival(self) -> str | None:
@@ -77,7 +81,7 @@ class Evaluation:
     choices: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def withheld(self) -> dict[str, str]:
-        """Kind -> why it does not go live: it loses to best sellers, or may not be trusted before it has been judged."""
+        """Kind -> why it does not go live: it loses to best sellers, or may not be trusted before it has won."""
         found = {}
         for row in RECOMMENDERS:
             verdict = self.deciding(row.kind)
@@ -170,7 +174,7 @@ def by_anchor(frame: pl.DataFrame, held_out: HeldOut) -> pl.DataFrame:
 
 
 def _sentence(verdict: Verdict) -> str:
-    if verdict.wins is None:
+    if verdict.ours is None or verdict.n_queries < verdict.enough:
         return f"{verdict.n_queries:,} of the {verdict.enough:,} {verdict.unit} that it takes to judge it"
     ratio = verdict.against[BEST_SELLERS].ratio
     return (
@@ -181,9 +185,11 @@ def _sentence(verdict: Verdict) -> str:
 
 def _line(row: Recommender, verdict: Verdict) -> str:
     judged = row.judged[0]
-    if verdict.ours is None or verdict.wins is None:
-        shown = "its own lists are shown" if judged.trusted else judged.until
-        return f"{_sentence(verdict)}: until then {shown}"
+    told = _sentence(verdict)
+    if verdict.ours is None or verdict.n_queries < verdict.enough:
+        return f"{told}: until then {'its own lists are shown' if judged.trusted else judged.until}"
     hit = verdict.ours.hit_rate
-    told = f"hit rate at {verdict.ours.k} {hit.value:.3f} ({hit.low:.3f} to {hit.high:.3f}), {_sentence(verdict)}"
+    told = f"hit rate at {verdict.ours.k} {hit.value:.3f} ({hit.low:.3f} to {hit.high:.3f}), {told}"
+    if verdict.wins is None:
+        return f"{told}: not decided, {'its own lists are shown' if judged.trusted else judged.until}"
     return f"{told}: live" if verdict.wins else f"{told}: withheld, {judged.until}"

@@ -79,8 +79,8 @@ def session_key(company: str, session: str) -> str:
 
 def split_payload(payload: bytes) -> tuple[bytes, bytes]:
     """Products and evidence, each a JSON array, of one stored payload of items."""
-    products, evidence, _ = split_extras(payload)
-    return products, evidence
+    products, _, rest = payload.partition(b"\n")
+    return products, rest.partition(b"\n")[0]
 
 
 def split_extras(payload: bytes) -> tuple[bytes, bytes, bytes]:
@@ -97,8 +97,8 @@ class Section:
 
     extras: names of arrays that stand behind the products, empty where a payload has none: ["bundles"].
     rules: settings that the read API follows and never shows. Of a section of references: maxResults, titleForGuests,
-    excludeRecentlyViewed (default false), neighbours (the kind that ranks a live session), lagWeights (of the session's products,
-    the last viewed first), sessionWeight (0..1, the share of a live session in a customer's list).
+    excludeRecentlyViewed (default false), neighbours (the kind, of that form, that ranks a live session), lagWeights (of the
+    session's products, the last viewed first), sessionWeight (0..1, the share of a live session in a customer's list).
     """
 
     type: str

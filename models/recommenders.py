@@ -9,10 +9,26 @@ from typing import Any
 
 import polars as pl
 
-from models import also_bought, popularity, rivals, tasks, trending
-from models.configuration import Configuration
+from models import (
+    also_bought,
+    also_bought_choice,
+    buy_again,
+    choosing,
+    frequently_viewed,
+    page,
+    popularity,
+    rivals,
+    session_neighbours,
+    tasks,
+    trending,
+    view_to_bought,
+    you_might_like,
+)
+from models import bundles as bundling
+from models import rivals_of_customers as of_customers
+from models import rivals_of_sessions as of_sessions
 from models.features import Features
-from models.generation import Section
+from models.generation import ITEMS, NEIGHBOURS, REFERENCES, Section
 from models.tasks import HeldOut
 
 Answer = Callable[[HeldOut, int], pl.DataFrame]
@@ -48,51 +64,122 @@ class Recommender:
     held-out days.
 
     choose: takes features and the instant from which their days are held out, returns the JSON-able choice that `recommend`
-    then finds in `features.choices[kind]`; {} where the held-out days are too few to choose by.
+    then finds in `features.choices[kind]`; {} where the held-out days are too few to choose by. form: of its payloads
+    (models/generation.py). bundles: made of the frame and shown behind its products. steady: whether its lists should resemble
+    those of the night before, so that the gates compare them.
     """
 
     kind: str
     recommend: Callable[[Features], pl.DataFrame]
     evidence: tuple[str, ...]
-    section: Callable[[Configuration], Section] | None = None
+    section: Callable[[Features], Section] | None = None
     judged: tuple[Judged, ...] = ()
     choose: Callable[[Features, datetime], dict[str, Any]] | None = None
-
-
-def _also_bought_section(config: Configuration) -> Section:
-    rules = config.also_bought
-    shown = {name: rules[name] for name in ("displayStyle", "showRatings", "showQuickAdd")}
-    return Section("ALSO_BOUGHT", rules["title"], position=1, config=shown, enabled=rules["enabled"], fallback="popular")
+    form: str = ITEMS
+    bundles: Callable[[Features, pl.DataFrame], pl.DataFrame] | None = None
+    steady: bool = True
 
 
 def _of_share(features: Features, _: datetime) -> HeldOut:
     return tasks.partners_of_share(features)
 
 
-PAIR_RIVALS = {"best sellers": rivals.best_sellers, "raw counts": rivals.raw_counts, "cosine": rivals.cosine}
+def _with_repeats(rival: Callable[..., pl.DataFrame]) -> Answer:
+    return lambda held_out, k: rival(held_out, k, repeats=True)
+
+
+BEST_SELLERS = {"best sellers": rivals.best_sellers}
+PAIR_RIVALS = {**BEST_SELLERS, "raw counts": rivals.raw_counts, "cosine": rivals.cosine}
+TASTE_RIVALS = {**BEST_SELLERS, "item-kNN": of_customers.item_knn_alone, "ALS alone": of_customers.als_alone}
+HABIT_RIVALS = {**BEST_SELLERS, "most often": of_customers.most_often_bought, "last": of_customers.last_bought}
+SESSION_RIVALS = {
+    "pairwise counts": of_sessions.pairwise_counts,
+    "pairwise counts of the session": of_sessions.pairwise_counts_of_session,
+    "next page counts": of_sessions.next_page_counts,
+    "session-kNN": of_sessions.session_knn,
+    "vector session-kNN": of_sessions.vector_session_knn,
+}
+PAGE_RIVALS = {**BEST_SELLERS, "pairwise counts": of_sessions.pairwise_counts}
+REPEAT_RIVALS = {name: _with_repeats(rival) for name, rival in SESSION_RIVALS.items()}
 ORDERS_OF_TWO = "held-out orders with two products"
+VIEWS_TO_COME = "held-out views that followed another"
 
 RECOMMENDERS = (
     Recommender(
         kind="popular",
         recommend=popularity.popular,
         evidence=("n_events", "window_days"),
-        judged=(
-            Judged("what later orders hold", tasks.next_orders, {"best sellers": rivals.best_sellers}, 100, "held-out orders"),
-        ),
+        judged=(Judged("what later orders hold", tasks.next_orders, BEST_SELLERS, 100, "held-out orders"),),
     ),
-    Recommender(kind="trending", recommend=trending.trending, evidence=trending.EVIDENCE),
+    Recommender(kind="trending", recommend=trending.trending, evidence=trending.EVIDENCE, steady=False),
     Recommender(
         kind="also-bought",
         recommend=also_bought.also_bought,
         evidence=also_bought.EVIDENCE,
-        section=_also_bought_section,
+        section=page.also_bought,
         judged=(
             Judged("anchor to partner, later orders", tasks.partners, PAIR_RIVALS, 100, ORDERS_OF_TWO),
             Judged("anchor to partner, a fifth of the orders", _of_share, PAIR_RIVALS, 100, ORDERS_OF_TWO),
         ),
+        choose=also_bought_choice.choose,
     ),
-)
+    Recommender(
+        kind="frequently-viewed",
+        recommend=frequently_viewed.frequently_viewed,
+        evidence=frequently_viewed.EVIDENCE,
+        section=page.frequently_viewed,
+        judged=(Judged("page to another of the visit", tasks.also_viewed, PAGE_RIVALS, 100, "held-out visits of two products"),),
+        bundles=bundling.bundles,
+    ),
+    Recommender(
+        kind="view-to-bought",
+        recommend=view_to_bought.view_to_bought,
+        evidence=view_to_bought.EVIDENCE,
+        judged=(
+            Judged("page to its visitor's order", view_to_bought.bought_after_view, PAIR_RIVALS, 100, "held-out visits to buy"),
+        ),
+    ),
+    Recommender(
+        kind="session-neighbours",
+        recommend=session_neighbours.session_neighbours,
+        evidence=session_neighbours.EVIDENCE,
+        judged=(
+            Judged(
+                "next new product of a visit", tasks.next_views, {**BEST_SELLERS, **SESSION_RIVALS}, 300, VIEWS_TO_COME,
+                k=20, answer=session_neighbours.answer,
+            ),
+            Judged(
+                "next view of a visit", tasks.next_views_with_repeats, {**BEST_SELLERS, **REPEAT_RIVALS}, 300, VIEWS_TO_COME,
+                k=20, answer=session_neighbours.answer_with_repeats,
+            ),
+        ),
+        choose=session_neighbours.choose,
+        form=NEIGHBOURS,
+    ),
+    Recommender(
+        kind="you-might-like",
+        recommend=you_might_like.you_might_like,
+        evidence=you_might_like.EVIDENCE,
+        section=page.you_might_like,
+        judged=(
+            Judged(
+                "new products of known customers", tasks.new_products, TASTE_RIVALS, 100, "held-out customers with a new product",
+                trusted=False, until="pages show their product's neighbours, then best sellers",
+            ),
+        ),
+        choose=choosing.choose,
+        form=REFERENCES,
+    ),
+    Recommender(
+        kind="buy-again",
+        recommend=buy_again.buy_again,
+        evidence=buy_again.EVIDENCE,
+        judged=(
+            Judged("repeated products of known customers", tasks.repeated_products, HABIT_RIVALS, 100, "held-out repeaters"),
+        ),
+        form=REFERENCES,
+    ),
+)  # fmt: skip
 
 
 def faults(frame: pl.DataFrame, eligible: pl.Series) -> list[str]:

@@ -1,7 +1,8 @@
 """Rivals for live sessions: what shops use to guess a visit's next page.
 
 Each takes a HeldOut and k, learns from all visits of `held_out.train`, and answers with query_id, rank (1 to k), product_id,
-eligible products only. What the session has viewed already is left out, as it is for us; with `repeats` only the page it is on.
+eligible products only. A query without `viewed` is a session on its first page, the anchor. What the session has viewed already
+is left out, as it is for us; with `repeats` only the page that it is on.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from scipy import sparse
 from models.tasks import HeldOut
 
 NEAREST = 500
+ANSWERS = {"query_id": pl.Int64, "rank": pl.Int64, "product_id": pl.String}
 Score = Callable[[Sequence[int]], np.ndarray]
 
 
@@ -106,8 +108,8 @@ def _row(matrix: sparse.csr_matrix, row: int) -> np.ndarray:
 
 def _of_nearest(incidence: sparse.csr_matrix, similarity: np.ndarray, nearest: int) -> np.ndarray:
     # rows stand by time: of equal visits the later is the nearer
-    near = np.lexsort((-np.arange(len(similarity)), -similarity))[:nearest]
-    near = np.sort(near[similarity[near] > 0])
+    alike = np.flatnonzero(similarity)[::-1]
+    near = np.sort(alike[np.argsort(-similarity[alike], kind="stable")[:nearest]])
     weighed: np.ndarray = incidence[near].T @ similarity[near]
     return weighed
 
@@ -118,7 +120,8 @@ def _answers(held_out: HeldOut, k: int, score: Score, *, repeats: bool) -> pl.Da
     eligible = set(held_out.train.eligible()["product_id"])
     shown = np.array([name in eligible for name in names], dtype=bool)
     rows: list[tuple[int, int, str]] = []
-    for query, viewed in held_out.queries.select("query_id", "viewed").iter_rows():
+    seen = pl.col("viewed") if "viewed" in held_out.queries.columns else pl.concat_list("anchor_id")
+    for query, viewed in held_out.queries.select("query_id", seen).iter_rows():
         known = [codes[name] for name in viewed if name in codes]
         # a page that nobody has viewed before has no counts of its own
         if not known or (codes.get(viewed[-1]) is None and repeats):
@@ -127,5 +130,6 @@ def _answers(held_out: HeldOut, k: int, score: Score, *, repeats: bool) -> pl.Da
         scores[known[-1:] if repeats else known] = 0.0
         best = np.lexsort((np.arange(len(names)), -scores))[:k]
         rows += [(query, rank, names[code]) for rank, code in enumerate(best, start=1) if scores[code] > 0]
-    schema = {"query_id": held_out.queries.schema["query_id"], "rank": pl.Int64, "product_id": pl.String}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return pl.DataFrame(rows, schema=ANSWERS, orient="row").with_columns(
+        pl.col("query_id").cast(held_out.queries.schema["query_id"])
+    )

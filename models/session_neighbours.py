@@ -18,11 +18,17 @@ from models.popularity import LIST_SCHEMA, best_of
 from models.tasks import HeldOut
 
 KIND = "session-neighbours"
-LOOKBACK_DAYS = 180
+LOOKBACK_DAYS = 365
 N_NEIGHBOURS = 50
-DEFAULTS: dict[str, Any] = {"backward": 0.5, "popularity": 0.0, "lagWeights": list(live_session.LAG_WEIGHTS)}
+DEFAULTS: dict[str, Any] = {
+    "backward": 0.5,
+    "popularity": 0.0,
+    "prior": sessions.PRIOR,
+    "lagWeights": list(live_session.LAG_WEIGHTS),
+}
 BACKWARD = (0.2, 0.5, 1.0)
 POPULARITY = (0.0, 0.25, 0.5)
+PRIOR = (20.0, 100.0)
 LAG_DECAY = (0.0, 0.1, 0.3, 0.6, 1.0)
 N_LAGS = 5
 LEAST_LAG_WEIGHT = 0.01
@@ -30,19 +36,20 @@ ENOUGH_QUERIES = 300
 MAX_QUERIES = 3_000
 K = 20
 SCHEMA = {**LIST_SCHEMA, "n_xy": pl.Int64, "n_x": pl.Int64, "n_y": pl.Int64, "n_visits": pl.Int64, "window_days": pl.Int64}
+ANSWERS = {"query_id": pl.Int64, "rank": pl.Int64, "product_id": pl.String}
 EVIDENCE = tuple(SCHEMA)[len(LIST_SCHEMA) :]
 
 
 def session_neighbours(features: Features) -> pl.DataFrame:
     """At most N_NEIGHBOURS for every product with a page that somebody viewed beside others; a product without has no list.
 
-    score: the weight that models/live_session.py adds up, sessions.closeness with the choice's `backward` and `popularity`.
-    The choice's `lagWeights` say what each of a session's last products counts.
+    score: the weight that models/live_session.py adds up, sessions.closeness with the choice's `backward`, `popularity` and
+    `prior`. The choice's `lagWeights` say what each of a session's last products counts.
     """
     choice = chosen(features)
     seen = sessions.visits(features, LOOKBACK_DAYS)
     pages, wanted = features.shown()["product_id"], features.eligible()["product_id"]
-    found = sessions.co_views(seen, lambda pairs: _neighbours(_between(pairs, pages, wanted), choice))
+    found = sessions.co_views(seen, lambda pairs: _neighbours(_between(pairs, pages, wanted), seen, choice))
     words = pl.format("{} of {} visits went on between the two", "n_xy", "n_x")
     return (
         found.sort("anchor_id", "link_rank")
@@ -58,7 +65,7 @@ def session_neighbours(features: Features) -> pl.DataFrame:
 
 
 def chosen(features: Features) -> dict[str, Any]:
-    """The company's choice over DEFAULTS: backward, popularity, lagWeights (of a session's products, the last viewed first)."""
+    """The company's choice over DEFAULTS; lagWeights are those of a session's last products, the latest first."""
     return {**DEFAULTS, **features.choices.get(KIND, {})}
 
 
@@ -79,8 +86,9 @@ def answer(held_out: HeldOut, k: int, *, repeats: bool = False) -> pl.DataFrame:
         best = [found for found, _ in live_session.rank(viewed, neighbours, exclude, k, lag_weights)]
         best += [found for found in fill if found not in exclude and found not in best][: k - len(best)]
         rows += [(query, rank, found) for rank, found in enumerate(best, start=1)]
-    schema = {"query_id": held_out.queries.schema["query_id"], "rank": pl.Int64, "product_id": pl.String}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return pl.DataFrame(rows, schema=ANSWERS, orient="row").with_columns(
+        pl.col("query_id").cast(held_out.queries.schema["query_id"])
+    )
 
 
 def answer_with_repeats(held_out: HeldOut, k: int) -> pl.DataFrame:
@@ -91,15 +99,16 @@ def answer_with_repeats(held_out: HeldOut, k: int) -> pl.DataFrame:
 def choose(features: Features, split_at: datetime) -> dict[str, Any]:
     """The choice with the best hit rate at K of the next product not viewed yet, of visits that begin from `split_at` on.
 
-    BACKWARD x POPULARITY x LAG_DECAY are tried on at most MAX_QUERIES queries; {} with fewer than ENOUGH_QUERIES.
+    BACKWARD x POPULARITY x PRIOR x LAG_DECAY are tried on at most MAX_QUERIES queries; {} with fewer than ENOUGH_QUERIES.
     """
     held_out = tasks.next_views(features, split_at)
     every = -(-held_out.queries.height // MAX_QUERIES)
     if held_out.queries.height < ENOUGH_QUERIES or held_out.train.views.is_empty():
         return {}
     asked = held_out.queries.filter(pl.col("query_id") % every == 0).join(held_out.truth, on="query_id", maintain_order="left")
-    pairs = _tuning_pairs(held_out.train, asked)
-    tried = [(hits, choice) for choice, hits in _tried(pairs, asked)]
+    seen = sessions.visits(held_out.train, LOOKBACK_DAYS)
+    pairs = _tuning_pairs(held_out.train, seen, asked)
+    tried = [(hits, choice) for choice, hits in _tried(pairs, seen, asked)]
     return max(tried, key=lambda row: row[0])[1]
 
 
@@ -107,12 +116,13 @@ def _between(pairs: pl.DataFrame, pages: pl.Series, wanted: pl.Series) -> pl.Dat
     return pairs.filter(pl.col("anchor_id").is_in(pages.implode()) & pl.col("product_id").is_in(wanted.implode()))
 
 
-def _neighbours(pairs: pl.DataFrame, choice: dict[str, Any]) -> pl.DataFrame:
-    weighed = pairs.with_columns(sessions.closeness(choice["backward"], choice["popularity"]).alias("score"))
+def _neighbours(pairs: pl.DataFrame, seen: sessions.Visits, choice: dict[str, Any]) -> pl.DataFrame:
+    score = sessions.closeness(seen, choice["backward"], choice["popularity"], choice["prior"])
+    weighed = pairs.with_columns(score.alias("score"))
     return sessions.nearest(weighed.filter(pl.col("score") > 0), N_NEIGHBOURS)
 
 
-def _tuning_pairs(train: Features, asked: pl.DataFrame) -> pl.DataFrame:
+def _tuning_pairs(train: Features, seen: sessions.Visits, asked: pl.DataFrame) -> pl.DataFrame:
     """Pairs of the products that the queries have viewed last; a surplus of them, since each choice cuts them its own way."""
     last = asked.select(pl.col("viewed").list.tail(4 * N_LAGS).explode().unique())["viewed"]
     wanted = train.eligible()["product_id"]
@@ -121,29 +131,29 @@ def _tuning_pairs(train: Features, asked: pl.DataFrame) -> pl.DataFrame:
         summed = _between(pairs, last, wanted).with_columns((pl.col("forward") + pl.col("backward")).round(6).alias("both"))
         return sessions.nearest(summed, 8 * N_NEIGHBOURS, by="both")
 
-    return sessions.co_views(sessions.visits(train, LOOKBACK_DAYS), surplus)
+    return sessions.co_views(seen, surplus)
 
 
-def _tried(pairs: pl.DataFrame, asked: pl.DataFrame) -> Iterator[tuple[dict[str, Any], int]]:
+def _tried(pairs: pl.DataFrame, seen: sessions.Visits, asked: pl.DataFrame) -> Iterator[tuple[dict[str, Any], int]]:
     """Each choice of the grid and how many of the queries it hits."""
     names = pl.concat([pairs["anchor_id"], pairs["product_id"], asked["product_id"], asked["viewed"].explode()]).unique().sort()
     codes = {name: code for code, name in enumerate(names)}
     n, n_asked = len(names), asked.height
-    viewed = [[codes[name] for name in one] for one in asked["viewed"].to_list()]
-    seen = sparse.csr_matrix(_cells([set(one) for one in viewed]), shape=(n_asked, n))
-    last = [live_session.last_viewed(one, N_LAGS) for one in viewed]
+    viewed = asked["viewed"].to_list()
+    known = sparse.csr_matrix(_cells([{codes[name] for name in one} for one in viewed]), shape=(n_asked, n))
+    last = [[codes[name] for name in live_session.last_viewed(one, N_LAGS)] for one in viewed]
     lags = [sparse.csr_matrix(_cells([set(one[lag : lag + 1]) for one in last]), shape=(n_asked, n)) for lag in range(N_LAGS)]
     target = np.array([codes[name] for name in asked["product_id"]])
-    for backward, popularity in product(BACKWARD, POPULARITY):
-        cut = _neighbours(pairs, {"backward": backward, "popularity": popularity})
+    for backward, popularity, prior in product(BACKWARD, POPULARITY, PRIOR):
+        weighing = {"backward": backward, "popularity": popularity, "prior": prior}
+        cut = _neighbours(pairs, seen, weighing)
         places = [[codes[name] for name in cut[column]] for column in ("anchor_id", "product_id")]
         weights = sparse.csr_matrix((cut["score"].to_numpy(), places), shape=(n, n))
         pulls = [lag @ weights for lag in lags]
         for decay in LAG_DECAY:
             lag_weights = _lag_weights(decay)
             scores = sum(weight * pull for weight, pull in zip(lag_weights, pulls, strict=False))
-            choice = {"backward": backward, "popularity": popularity, "lagWeights": lag_weights}
-            yield choice, _hits((scores - scores.multiply(seen)).tocsr(), target)
+            yield {**weighing, "lagWeights": lag_weights}, _hits((scores - scores.multiply(known)).tocsr(), target)
 
 
 def _lag_weights(decay: float) -> list[float]:

@@ -9,6 +9,7 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
+from models import scores
 from models.features import Features
 
 # more than a shopper looks at in one visit: crawlers and price scrapers
@@ -19,9 +20,9 @@ RECOMMENDED_WEIGHT = 0.3
 PURCHASE_HOURS = 24
 # weights are summed as whole numbers, so that the order of addition leaves no trace
 WEIGHT_UNIT = 1_000_000
-MAX_PAIRS_AT_ONCE = 8_000_000
-# a page with less evidence than this counts for less than one with more, in weighted visits
-SHRINKAGE = 5.0
+MAX_PAIRS_AT_ONCE = 4_000_000
+# weighted visits of everybody that stand behind a page's own, so that a page of little evidence says what all pages say
+PRIOR = 20.0
 PAIR_SUMS = ("n_xy", "forward", "backward", "n_known", "n_bought")
 
 
@@ -57,13 +58,16 @@ def visits(features: Features, lookback_days: int) -> Visits:
         pl.col("customer_id").min(),
     )
     people = of_visit.filter((pl.col("size") <= MAX_VISIT_PRODUCTS) & (pl.col("n_views") <= MAX_VISIT_VIEWS)).drop("n_views")
+    # rows stand by visit: a running count less the count at the visit's begin, many times faster than a rank of each visit
+    begins = pl.col("visit_id").ne_missing(pl.col("visit_id").shift(1))
+    moment = (begins | pl.col("first_at").ne_missing(pl.col("first_at").shift(1))).cum_sum().cast(pl.Int64)
     rows = (
         recent.group_by("visit_id", "product_id")
         .agg(pl.col("viewed_at").min().alias("first_at"), pl.col("source").eq_missing("RECOMMENDATION").all().alias("recommended"))
         .join(people, on="visit_id")
         .sort("visit_id", "first_at", "product_id")
         .with_columns(
-            (pl.col("first_at").rank("dense").over("visit_id").cast(pl.Int64) - 1).alias("step"),
+            (moment - pl.when(begins).then(moment).forward_fill()).alias("step"),
             (1 / (1 + pl.col("size").cast(pl.Float64)).log(2)).alias("weight"),
             pl.col("customer_id").is_not_null().alias("is_known"),
         )
@@ -75,15 +79,17 @@ def visits(features: Features, lookback_days: int) -> Visits:
     return Visits(rows, counts.sort("product_id"), people.height, of_visit.height - people.height)
 
 
-def closeness(backward: float, popularity: float) -> pl.Expr:
+def closeness(seen: Visits, backward: float = 1.0, popularity: float = 0.0, prior: float = PRIOR) -> pl.Expr:
     """How near a product is to its anchor, 0..1: its share of all that pulls a visit on from the anchor, of pairs of whole anchors.
 
-    The pull is (forward + backward_share * backward) / n_y^popularity, `popularity` 0 to count, .5 for cosine between partners
-    (methods.md 1); SHRINKAGE more is added to the sum, so that a page of little evidence says little.
+    The pull is forward + backward_share * backward, over (n_y / the mean product's n)^popularity: 0 counts, .5 discounts as
+    cosine does (methods.md 1). The share is shrunk towards the product's share of all visits' products by `prior` weighted
+    visits (scores.share).
     """
-    common = pl.col("n_y").cast(pl.Float64).mean()
+    whole = seen.products["n"].sum()
+    common = whole / max(1, seen.products.height)
     pull = (pl.col("forward") + backward * pl.col("backward")) / (pl.col("n_y") / common).pow(popularity)
-    return (pull / (pull.sum().over("anchor_id") + SHRINKAGE)).round(6)
+    return scores.share(pull, pull.sum().over("anchor_id"), pl.col("n_y") / whole, prior).clip(0, 1).round(6)
 
 
 def nearest(pairs: pl.DataFrame, top_n: int, by: str = "score") -> pl.DataFrame:
@@ -148,7 +154,8 @@ def _blocks(coded: pl.DataFrame, n_products: int, by_step: float, at_once: int) 
 
 def _by_distance(coded: pl.DataFrame, by_step: float, *, whole: bool) -> Iterator[pl.DataFrame]:
     """earlier, later, their sums: the pairs of neighbours in a visit, of neighbours but one, and so on, each visit apart."""
-    for distance in range(1, int(coded["size"].max() or 0)):
+    largest = coded["size"].max()
+    for distance in range(1, largest if isinstance(largest, int) else 0):
         left = coded.filter(pl.col("size") > distance)
         before = left.select(pl.all().shift(distance).name.prefix("earlier_"))
         pairs = pl.concat([left, before], how="horizontal").filter(pl.col("visit_id") == pl.col("earlier_visit_id"))

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
-from serving import lookup, wire
+from serving import pages, wire
 from serving.cache import Cache
 from serving.errors import ApiError
 from serving.generations import Generations
@@ -26,8 +26,8 @@ from serving.store import Store
 # fmt: off
 ROUTES: Sequence[BaseRoute] = (
     Route("/api/health", health),
-    ReadRoute("/api/products/{product_id}/recommendations", lookup.page),
-    ReadRoute("/api/products/{product_id}/recommendations/{kind}", lookup.section),
+    ReadRoute("/api/products/{product_id}/recommendations", pages.page),
+    ReadRoute("/api/products/{product_id}/recommendations/{kind}", pages.section),
 )
 # fmt: on
 

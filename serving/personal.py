@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from json.encoder import encode_basestring
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from models import live_session
 from models.generation import WHOLE_COMPANY, split_payload
@@ -21,6 +21,9 @@ from serving.store import Store
 BLENDED = 20
 # of scores as they are shown; equal ones are equal, in whichever order they were added up
 DECIMALS = 6
+DECODER = json.JSONDecoder()
+
+Neighbours = Sequence[tuple[str, float]]
 
 
 class Item(NamedTuple):
@@ -109,52 +112,51 @@ class Assembly:
 
     def _draft(self, rules: Personal) -> Draft:
         """The customer's list, blended with the live session's; without a list the session's, without a session the page's."""
-        others = self._last(rules)[::-1]
-        page = self._product_id
+        page, others = self._product_id, self._last(rules)
         hidden = {page, *self.viewed} if rules.exclude_viewed else {page}
-        neighbours = {each: self._neighbours(rules, each) for each in (*others, page)}
-        n = max(BLENDED, rules.max_results)
-        ranked = live_session.rank((*others, page), neighbours, hidden, n, rules.lag_weights) if rules.neighbours else []
-        of_session = self._explained(rules, ranked, (page, *others[::-1]), neighbours)
-        in_session = any(neighbours[each] for each in others)
         listed = [item for item in self._list(rules) if item.id not in hidden]
-        if listed:
-            if in_session:
-                return Draft(rules, blend(listed, of_session, rules.session_weight), BY_CUSTOMER, hidden)
-            known = {item.id for item in listed}
-            return Draft(rules, listed + [item for item in of_session if item.id not in known], BY_CUSTOMER, hidden)
-        return Draft(rules, of_session, BY_SESSION if in_session and of_session else BY_PAGE, hidden)
+        if not others and len(listed) >= rules.max_results:
+            return Draft(rules, listed, BY_CUSTOMER, hidden)
+        neighbours = {each: self._neighbours(rules, each) for each in (page, *others)}
+        n = max(BLENDED, rules.max_results) if listed else rules.max_results
+        ranked = live_session.rank((*others[::-1], page), neighbours, hidden, n, rules.lag_weights)
+        of_session = self._explained(rules, ranked, neighbours)
+        in_session = any(row[0] not in hidden for each in others for row in neighbours[each])
+        if not listed:
+            return Draft(rules, of_session, BY_SESSION if in_session else BY_PAGE, hidden)
+        if in_session:
+            return Draft(rules, blend(listed, of_session, rules.session_weight), BY_CUSTOMER, hidden)
+        known = {item.id for item in listed}
+        return Draft(rules, listed + [item for item in of_session if item.id not in known], BY_CUSTOMER, hidden)
 
     def _list(self, rules: Personal) -> list[Item]:
         payload = self._found.get(rules.lists + self._customer.encode()) if self._customer else None
-        return [Item(*row) for row in json.loads(payload)] if payload else []
+        return [Item(*row) for row in _read(payload)] if payload else []
 
-    def _neighbours(self, rules: Personal, product_id: str) -> Sequence[tuple[str, float]]:
+    def _neighbours(self, rules: Personal, product_id: str) -> Neighbours:
         payload = self._found.get(rules.neighbours + product_id.encode()) if rules.neighbours else None
-        return json.loads(payload) if payload else ()
+        return _read(payload) if payload else ()
 
-    def _explained(
-        self,
-        rules: Personal,
-        ranked: Sequence[tuple[str, float]],
-        viewed: Sequence[str],
-        neighbours: Mapping[str, Sequence[tuple[str, float]]],
-    ) -> list[Item]:
-        """Ranked products with the latest viewed one that they are neighbours of; scores are shares of the first one's."""
-        reasons: dict[str, str] = {}
-        for product_id in viewed:
-            name = self._described(rules, product_id)[0]
-            reason = f"Because you viewed {name}" if name else "Because of what you viewed"
-            for row in neighbours[product_id]:
-                reasons.setdefault(row[0], reason)
-        return [Item(id, round(score / ranked[0][1], DECIMALS), reasons[id], round(score, DECIMALS)) for id, score in ranked]
+    def _explained(self, rules: Personal, ranked: Sequence[tuple[str, float]], neighbours: Mapping[str, Neighbours]) -> list[Item]:
+        """Ranked products with the latest viewed one that they are neighbours of; scores are shares of the first one's.
+
+        neighbours: of the viewed products, the latest first.
+        """
+        reasons = dict.fromkeys((id for id, _ in ranked), "")
+        for product_id, rows in neighbours.items():
+            new = [row[0] for row in rows if reasons.get(row[0]) == ""]
+            if new:
+                name = self._described(rules, product_id)[0]
+                reasons.update(dict.fromkeys(new, f"Because you viewed {name}" if name else "Because of what you viewed"))
+        best = ranked[0][1] if ranked and ranked[0][1] else 1.0
+        return [Item(id, round(score / best, DECIMALS), reasons[id], round(score, DECIMALS)) for id, score in ranked]
 
     def _described(self, rules: Personal, product_id: str) -> tuple[str, str | None]:
         """Name and category id of a product; "" for one that is not published."""
         key = rules.products + product_id.encode()
         if key not in self._names:
             _, _, line = self._found.get(key, b"").partition(b"\n")
-            self._names[key] = tuple(json.loads(line)) if line else ("", None)
+            self._names[key] = tuple(_read(line)) if line else ("", None)
         return self._names[key]
 
     def _category(self, rules: Personal) -> list[bytes]:
@@ -211,6 +213,11 @@ def blend(listed: Sequence[Item], of_session: Sequence[Item], session_weight: fl
             items[item.id] = items[item.id]._replace(similarity=item.similarity)
     order = sorted((-round(total, DECIMALS), id) for id, total in sums.items())
     return [items[id]._replace(score=-total) for total, id in order]
+
+
+def _read(payload: bytes) -> Any:
+    """JSON that we have written ourselves: without json.loads' look at its encoding and its ends, half of the time for a list."""
+    return DECODER.raw_decode(payload.decode())[0]
 
 
 def _product(payload: bytes | None, item: Item) -> bytes:

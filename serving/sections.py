@@ -9,7 +9,18 @@ from typing import Any
 from urllib.parse import quote
 from zlib import crc32
 
-from models.generation import ITEMS, PRODUCT, WHOLE_COMPANY, Kind, Manifest, Section, payload_prefix, split_extras
+from models.generation import (
+    NEIGHBOURS,
+    PRODUCT,
+    REFERENCES,
+    WHOLE_COMPANY,
+    Kind,
+    Manifest,
+    Section,
+    payload_prefix,
+    split_extras,
+    split_payload,
+)
 from models.live_session import LAG_WEIGHTS
 
 CONFIG_ORDER = ("displayStyle", "showRatings", "showQuickAdd")
@@ -28,18 +39,20 @@ def to_json(value: Any) -> bytes:
 class Personal:
     """How a section of references is made: where its lists, neighbours, products and best sellers are, and its rules.
 
-    Raises ValueError or TypeError for rules that cannot be followed.
+    `neighbours` is b"" where no kind of that form ranks live sessions. Raises ValueError or TypeError for rules that cannot be
+    followed.
     """
 
     __slots__ = ("best", "exclude_viewed", "lag_weights", "lists", "max_results", "neighbours", "products", "session_weight")
 
-    def __init__(self, company: str, generation: str, kind: str, section: Section) -> None:
+    def __init__(self, manifest: Manifest, kind: str, section: Section) -> None:
         def prefix(name: str | None) -> bytes:
-            return payload_prefix(company, generation, name).encode() if name else b""
+            return payload_prefix(manifest.company, manifest.id, name).encode() if name else b""
 
         rules = section.rules
+        ranking = {row.kind for row in manifest.kinds if row.form == NEIGHBOURS} & {rules.get("neighbours")}
         self.lists, self.products = prefix(kind), prefix(PRODUCT)
-        self.neighbours, self.best = prefix(rules.get("neighbours")), prefix(section.fallback)
+        self.neighbours, self.best = prefix(next(iter(ranking), None)), prefix(section.fallback)
         self.max_results = int(rules.get("maxResults", MAX_RESULTS))
         self.exclude_viewed = bool(rules.get("excludeRecentlyViewed", False))
         self.lag_weights = [float(weight) for weight in rules.get("lagWeights") or LAG_WEIGHTS]
@@ -55,7 +68,8 @@ class Shown:
 
     __slots__ = ("_behind", "_fronts", "enabled", "fallback_key", "kind", "nothing", "personal", "prefix", "type")
 
-    def __init__(self, company: str, generation: str, kind: Kind, section: Section) -> None:
+    def __init__(self, manifest: Manifest, kind: Kind, section: Section) -> None:
+        company, generation = manifest.company, manifest.id
         self.kind, self.type, self.enabled = kind.kind, section.type, section.enabled
         self.prefix = payload_prefix(company, generation, kind.kind).encode()
         fallback = section.fallback
@@ -64,8 +78,8 @@ class Shown:
         self.nothing = NO_PRODUCTS + self._behind
         self.personal: Personal | None = None
         fronts = [_front(section, section.title, section.personalized)]
-        if kind.form != ITEMS:
-            self.personal = Personal(company, generation, kind.kind, section)
+        if kind.form == REFERENCES:
+            self.personal = Personal(manifest, kind.kind, section)
             self.prefix = b"page:" + self.prefix
             guests = section.rules.get("titleForGuests", section.title)
             fronts = [_front(section, guests, False), _front(section, guests, True), _front(section, section.title, True)]
@@ -78,6 +92,9 @@ class Shown:
 
     def shown(self, payload: bytes) -> bytes:
         """What a stored payload of items shows, b"" for no products."""
+        if not self._behind:
+            products = split_payload(payload)[0]
+            return products if products != NO_PRODUCTS else b""
         products, _, extras = split_extras(payload)
         if products == NO_PRODUCTS:
             return b""
@@ -112,9 +129,9 @@ class Live:
 
     def __init__(self, company: str, manifest: Manifest) -> None:
         self.company, self.generation = company, manifest.id
-        shown = [(row.section, row) for row in manifest.kinds if row.section is not None]
+        shown = [(row.section, row) for row in manifest.kinds if row.section is not None and row.form != NEIGHBOURS]
         shown.sort(key=lambda row: (row[0].position, row[1].kind))
-        self.sections = {kind.kind: Shown(company, manifest.id, kind, section) for section, kind in shown}
+        self.sections = {kind.kind: Shown(manifest, kind, section) for section, kind in shown}
         self.names = frozenset(self.sections) | {section.type for section in self.sections.values()}
         self.max_sections = int(manifest.page.get("maxSections", MAX_SECTIONS))
         self.enabled = [section for section in self.sections.values() if section.enabled]

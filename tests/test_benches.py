@@ -19,6 +19,8 @@ CHECKOUT = Path(__file__).parents[1]
         ("publishing", ["--anchors", "700", "--rounds", "1"]),
         ("store_memory", ["--entries", "2000"]),
         ("read_path", ["--products", "200", "--rounds", "1", "--seconds", "0.2"]),
+        ("als", ["--customers", "300", "--products", "200", "--events", "3000", "--rounds", "1"]),
+        ("co_purchase", ["--baskets", "2000", "--products", "300", "--rounds", "1"]),
     ],
 )
 def test_a_short_run(bench: str, arguments: list[str]) -> None:

@@ -42,7 +42,8 @@ def test_files_of_a_generation(tmp_path: Path) -> None:
     """A frame per kind, the catalogue and the manifest lie under the id; the manifest counts what the frames hold."""
     store = FileStore(tmp_path)
     manifest = built(store, "sh/op", small_shop())
-    names = [*(f"{row.kind}.parquet" for row in RECOMMENDERS), "evaluation.json", "manifest.json", "products.parquet"]
+    bundled = [f"{row.kind}.bundles.parquet" for row in RECOMMENDERS if row.bundles]
+    names = [*(f"{row.kind}.parquet" for row in RECOMMENDERS), *bundled, "evaluation.json", "manifest.json", "products.parquet"]
     assert store.keys("") == sorted(generation_key("sh/op", manifest.id, name) for name in names)
     assert read_manifest(store, "sh/op", manifest.id) == manifest
     assert built_generations(store, "sh/op") == [manifest.id]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -120,10 +121,25 @@ def random_features(seed: int) -> Features:
         "excludeCategories": ["c2"] if rng.random() < 0.3 else [],
     }
     everywhere = {"respectInventory": bool(rng.random() < 0.7), "minRatingToShow": int(rng.choice([0, 0, 3]))}
-    return features(baskets, views, catalogue, alsoBought=rules, **{"global": everywhere})
+    seen_together = {"minSessionCoViews": int(rng.integers(1, 4)), "bundleDiscountPercent": float(rng.choice([0, 7.5, 50]))}
+    taste = {"excludePurchased": bool(rng.random() < 0.5), "diversityFactor": float(rng.random())}
+    config = {"alsoBought": rules, "frequentlyViewed": seen_together, "youMightLike": taste, "global": everywhere}
+    return with_customers(features(baskets, views, catalogue, **config), rng)
+
+
+def with_customers(shop: Features, rng: np.random.Generator) -> Features:
+    """The shop with a customer, or none, for every order and session."""
+    customers = [None, "ann", "bob", "cid"]
+
+    def owned(events: pl.DataFrame, unit: str) -> pl.DataFrame:
+        units = events.select(unit).unique().sort(unit)
+        owners = units.with_columns(pl.Series("customer_id", rng.choice(customers, units.height).tolist(), dtype=pl.String))
+        return events.drop("customer_id").join(owners, on=unit, maintain_order="left").select(events.columns)
+
+    return replace(shop, baskets=owned(shop.baskets, "order_id"), views=owned(shop.views, "session_id"))
 
 
 def shuffled(shop: Features, seed: int) -> Features:
     """The same shop with its rows in another order."""
     frames = {name: getattr(shop, name).sample(fraction=1.0, shuffle=True, seed=seed) for name in ("baskets", "views", "products")}
-    return Features(shop.company, shop.window_end, config=shop.config, **frames)
+    return replace(shop, **frames)

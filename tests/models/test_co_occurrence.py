@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import permutations
 
 import numpy as np
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from models import co_occurrence
-from models.co_occurrence import MAX_BASKET_PRODUCTS, PairStatistics, pair_statistics
+from models.co_occurrence import HALF_LIFE_DAYS, MAX_BASKET_PRODUCTS, PairStatistics, pair_statistics
 from tests.models.invented import QUICK
 
 LETTERS = "abcdefg"
@@ -45,16 +44,28 @@ def triples(statistics: PairStatistics) -> list[tuple[str, str, int]]:
     return statistics.pairs.select("anchor_id", "product_id", "n_xy").rows()
 
 
+def weight(basket: frozenset[str], age: float) -> float:
+    """What one basket adds to each of its pairs."""
+    return 2 ** (-age / HALF_LIFE_DAYS) / (len(basket) - 1)
+
+
+def resolution(baskets: list[Basket]) -> float:
+    """Units per weight of 1.0."""
+    pairing = [(basket, age) for basket, age in baskets if len(basket) > 1]
+    sold = [sum(letter in basket for basket, _ in pairing) for letter in LETTERS]
+    sums = [sum(weight(*one) for one in pairing if letter in one[0]) for letter in LETTERS]
+    return co_occurrence._steps(max(sold), max(sums))[0] if pairing else 1.0
+
+
 def counted(baskets: list[Basket], candidates: str, top_n: int) -> list[tuple[str, str, int, int, int]]:
     """What must come out, counted one pair at a time."""
     sold = {letter: sum(letter in basket for basket, _ in baskets) for letter in LETTERS}
-    per_weight, _ = co_occurrence._steps(max(sold.values(), default=0) or 1)
+    per_weight = resolution(baskets)
     pairs: dict[tuple[str, str], list[int]] = {}
     for basket, age in baskets:
-        units = max(1, round(math.exp(-math.log(2) * age / 90) * per_weight))
         for pair in permutations(basket, 2):
             entry = pairs.setdefault(pair, [0, 0])
-            entry[0] += units
+            entry[0] += max(1, round(weight(basket, age) * per_weight))
             entry[1] += 1
     ranked = sorted((x, -units, -n, -sold[y], y) for (x, y), (units, n) in pairs.items() if y in candidates)
     kept = [row for place, row in enumerate(ranked) if sum(other[0] == row[0] for other in ranked[:place]) < top_n]
@@ -75,17 +86,32 @@ def test_counts_equal_a_count_by_hand(baskets: list[Basket], candidates: str, to
 
 @QUICK
 @given(baskets=BASKETS)
-def test_weights_are_those_of_the_half_life(baskets: list[Basket]) -> None:
-    """w_xy and w_x are sums of exp(-ln 2 * age / 90), w_xy within the quantisation of one basket's weight each."""
+def test_weights_are_those_of_age_and_size(baskets: list[Basket]) -> None:
+    """w_xy sums exp(-ln 2 * age / half-life) / (|basket| - 1), w_x the same over all partners, share_y is w_y over all w; each
+    within the quantisation of one basket's weight."""
     pairs = pair_statistics(frame(baskets), ids(LETTERS), 10).pairs
-    most_sold = max((sum(letter in basket for basket, _ in baskets) for letter in LETTERS), default=1)
-    step = 1 / co_occurrence._steps(most_sold or 1)[0]
+    step = 1 / resolution(baskets) + 1 / co_occurrence.UNIT
+    pairing = [(basket, age) for basket, age in baskets if len(basket) > 1]
+    total = sum(len(basket) * 2 ** (-age / HALF_LIFE_DAYS) for basket, age in pairing)
     for row in pairs.rows(named=True):
-        weight = {basket: 2 ** (-age / 90) for basket, age in enumerate(age for _, age in baskets)}
-        both = [weight[n] for n, (basket, _) in enumerate(baskets) if {row["anchor_id"], row["product_id"]} <= basket]
-        with_x = [weight[n] for n, (basket, _) in enumerate(baskets) if row["anchor_id"] in basket]
+        both = [weight(*one) for one in pairing if {row["anchor_id"], row["product_id"]} <= one[0]]
+        with_x = [2 ** (-age / HALF_LIFE_DAYS) for basket, age in pairing if row["anchor_id"] in basket]
+        with_y = [2 ** (-age / HALF_LIFE_DAYS) for basket, age in pairing if row["product_id"] in basket]
         assert row["w_xy"] == pytest.approx(sum(both), abs=step * len(both))
-        assert row["w_x"] == pytest.approx(sum(with_x))
+        assert row["w_x"] == pytest.approx(sum(with_x), abs=step * len(with_x))
+        assert row["share_y"] == pytest.approx(sum(with_y) / total, abs=1e-4)
+
+
+@QUICK
+@given(baskets=BASKETS)
+def test_the_partners_of_a_product_share_all_of_its_weight(baskets: list[Basket]) -> None:
+    """w_xy over all partners is w_x, so w_xy / w_x is a probability, and share_y of all products is 1."""
+    pairs = pair_statistics(frame(baskets), ids(LETTERS), 10).pairs
+    summed = pairs.group_by("anchor_id").agg(pl.col("w_xy").sum(), pl.col("w_x").first())
+    for w_xy, w_x in summed.select("w_xy", "w_x").iter_rows():
+        assert w_xy == pytest.approx(w_x, rel=1e-3)
+    if pairs.height:
+        assert pairs.unique("product_id")["share_y"].sum() == pytest.approx(1)
 
 
 @QUICK
@@ -103,22 +129,45 @@ def test_worked_example() -> None:
     """Two baskets hold a and b, one of them c as well: the stronger partner comes first."""
     pairs = pair_statistics(same_day("ab", "abc", "b"), ids("abc"), 5).pairs.sort("anchor_id", maintain_order=True)
     assert pairs.select("anchor_id", "product_id", "n_xy", "n_x", "n_y", "w_xy", "w_x").rows() == [
-        ("a", "b", 2, 2, 3, 2.0, 2.0),
-        ("a", "c", 1, 2, 1, 1.0, 2.0),
-        ("b", "a", 2, 3, 2, 2.0, 3.0),
-        ("b", "c", 1, 3, 1, 1.0, 3.0),
-        ("c", "b", 1, 1, 3, 1.0, 1.0),
-        ("c", "a", 1, 1, 2, 1.0, 1.0),
+        ("a", "b", 2, 2, 3, 1.5, 2.0),
+        ("a", "c", 1, 2, 1, 0.5, 2.0),
+        ("b", "a", 2, 3, 2, 1.5, 2.0),
+        ("b", "c", 1, 3, 1, 0.5, 2.0),
+        ("c", "b", 1, 1, 3, 0.5, 1.0),
+        ("c", "a", 1, 1, 2, 0.5, 1.0),
     ]
 
 
 def test_recent_baskets_outweigh_old_ones() -> None:
     """One basket of today weighs more than one of two half-lives ago, though both count once."""
-    rows = frame([(frozenset("ab"), 180.0), (frozenset("ac"), 0.0)])
+    rows = frame([(frozenset("ab"), 2 * HALF_LIFE_DAYS), (frozenset("ac"), 0.0)])
     pairs = pair_statistics(rows, ids("bc"), 1).pairs.filter(anchor_id="a")
     assert pairs.select("product_id", "n_xy").rows() == [("c", 1)]
     b = pair_statistics(rows, ids("b"), 1).pairs.filter(anchor_id="a")
     assert b["w_xy"][0] == pytest.approx(0.25, abs=1e-8)
+
+
+def test_small_baskets_outweigh_large_ones() -> None:
+    """A basket of two says more of its pair than two baskets of seven, though they count more."""
+    pairs = pair_statistics(same_day("abcdefg", "abcdefg", "ac"), ids("bc"), 1).pairs.filter(anchor_id="a")
+    assert pairs.select("product_id", "n_xy").rows() == [("c", 3)]
+    mixed = pair_statistics(same_day("abdefg", "abdefg", "ac"), ids("bc"), 2).pairs.filter(anchor_id="a")
+    assert mixed.select("product_id", "n_xy").rows() == [("c", 1), ("b", 2)]
+
+
+def test_orders_of_one_hash_are_told_apart() -> None:
+    """Ordering by id, as where two ids have one hash, puts the same lines side by side as ordering by hash."""
+    lines = pl.DataFrame(
+        [("o2", 1.0, 0), ("o1", 2.0, 1), ("o2", 1.0, 2), ("o3", 3.0, 0), ("o1", 2.0, 0)],
+        schema={"order_id": pl.String, "age_days": pl.Float64, "column": pl.Int32},
+        orient="row",
+    )
+    by_id, starts = co_occurrence._by_order_id(lines)
+    assert by_id["order_id"].to_list() == ["o1", "o1", "o2", "o2", "o3"]
+    assert starts.tolist() == [0, 2, 4]
+    by_hash, hash_starts = co_occurrence._by_order(lines)
+    assert sorted(np.diff(hash_starts, append=len(lines))) == [1, 2, 2]
+    assert by_hash["order_id"].n_unique() == len(hash_starts) == 3
 
 
 def test_equal_partners_are_cut_by_popularity_then_id() -> None:
@@ -179,7 +228,7 @@ def test_single_products_make_no_pairs() -> None:
 
 
 def test_large_counts_stay_exact() -> None:
-    """120,000 baskets of mixed age: counts are exact to one, weights to a millionth."""
+    """120,000 baskets of mixed age and size: counts are exact to one, weights to a millionth."""
     rng = np.random.default_rng(7)
     n = 120_000
     age, with_c = rng.uniform(0, 400, n), rng.random(n) < 0.3
@@ -193,29 +242,26 @@ def test_large_counts_stay_exact() -> None:
     )
     pairs = pair_statistics(rows, ids("abc"), 2).pairs.filter(anchor_id="a")
     assert pairs.select("product_id", "n_xy", "n_x", "n_y").rows() == [("b", n, n, n), ("c", with_c.sum(), n, with_c.sum())]
-    assert pairs["w_xy"][0] == pytest.approx((2 ** (-age / 90)).sum(), rel=1e-4)
+    weights = 2 ** (-age / HALF_LIFE_DAYS) / (1 + with_c)
+    assert pairs["w_xy"][0] == pytest.approx(weights.sum(), rel=1e-4)
 
 
 @QUICK
-@given(max_count=st.integers(1, 2**22 - 1))
-def test_steps_never_overflow_the_mantissa(max_count: int) -> None:
+@given(max_count=st.integers(1, 2**22 - 1), mean=st.floats(1e-9, 1))
+def test_steps_never_overflow_the_mantissa(max_count: int, mean: float) -> None:
     """The largest sum of weights and counts is an integer that float64 holds exactly, and a count never reaches the weights."""
-    per_weight, per_count = co_occurrence._steps(max_count)
+    per_weight, per_count = co_occurrence._steps(max_count, max_count * mean)
     assert max_count < per_count
-    assert max_count * (per_weight * per_count + 1) <= 2**53
+    assert (max_count * mean * per_weight + max_count) * per_count <= 2**53
     assert per_weight >= 2**8
+
+
+def test_light_baskets_are_measured_more_finely() -> None:
+    """Where weights are small, a basket's weight has the more digits."""
+    assert co_occurrence._steps(2**20, 2.0**14)[0] > co_occurrence._steps(2**20, 2.0**20)[0]
 
 
 def test_steps_refuse_what_cannot_be_exact() -> None:
     """Beyond four million baskets of one product exact counts do not fit, and the number is named."""
-    with pytest.raises(ValueError, match=str(2**22)):
-        co_occurrence._steps(2**22)
-
-
-def test_lift_and_expected() -> None:
-    """N = 10, N_X = 4, N_Y = 5, N_XY = 3: two expected by chance, 1.5 times as often."""
-    row = pl.DataFrame({"n_xy": [3], "n_x": [4], "n_y": [5]}).select(
-        co_occurrence.expected(pl.col("n_x"), pl.col("n_y"), 10).alias("expected"),
-        co_occurrence.lift(pl.col("n_xy"), pl.col("n_x"), pl.col("n_y"), 10).alias("lift"),
-    )
-    assert row.row(0) == (2.0, 1.5)
+    with pytest.raises(ValueError, match=str(2**23)):
+        co_occurrence._steps(2**23, 2.0**23)

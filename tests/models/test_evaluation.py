@@ -14,6 +14,7 @@ from flows.progress import silent
 from models import rivals, tasks
 from models.evaluation import BEST_SELLERS, Evaluation, Verdict, evaluate, held_out_from
 from models.features import Features
+from models.judging import Comparison, Estimate, Figures
 from models.recommenders import RECOMMENDERS, Judged, Recommender
 from tests.models.invented import END, features, shuffled
 
@@ -95,6 +96,17 @@ def test_too_few_to_judge_by(trusted: bool, withheld: list[str], monkeypatch: py
     assert found.verdicts[0].wins is None
     assert list(found.withheld()) == withheld
     assert " of the 10,000 orders that it takes to judge it: until then " in found.readiness()["early"]
+
+
+def test_an_interval_around_the_gate_decides_nothing() -> None:
+    """Below the gate with an interval that reaches it is neither won nor lost; an interval wholly below it is lost."""
+    judged = Figures(10, 200, *[Estimate(0.2, 0.1, 0.3)] * 3, 0.1, 0.1, 1.0)
+
+    def won(low: float, value: float, high: float) -> bool | None:
+        ratio = Comparison(Estimate(value, low, high), Estimate(0, 0, 0))
+        return Verdict("k", "t", 200, 100, "orders", 1.0, judged, {BEST_SELLERS: judged}, {BEST_SELLERS: ratio}).wins
+
+    assert [won(0.6, 0.9, 1.3), won(0.6, 0.8, 0.99), won(0.9, 1.0, 1.1)] == [None, False, True]
 
 
 def test_choices_are_made_before_the_days_that_judge(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ def test_coverage_compares_each_kind_of_the_live_generation() -> None:
 
 def test_a_kind_that_is_withheld_on_purpose_covers_nothing() -> None:
     """The evaluation keeps a kind back: its missing lists are no fault of the input."""
-    assert coverage(0.5, manifest(lost=10), manifest(lost=0), withheld={"lost": "why"}) == []
+    assert coverage(0.5, manifest(lost=10), manifest(lost=0), exempt={"lost"}) == []
 
 
 def lists(n_anchors: int, *products: str) -> pl.DataFrame:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.generation import split_payload
-from models.payloads import payloads, product_fragments
+from models.generation import split_extras, split_payload
+from models.payloads import bundle_extras, payloads, product_fragments, product_payloads, references
 from models.recommenders import RECOMMENDERS
 from tests.models.invented import PRODUCT, QUICK, features, products, random_features
 
@@ -207,5 +207,94 @@ def test_evidence_names_are_camel_case() -> None:
     frame = next(row for row in RECOMMENDERS if row.kind == "also-bought").recommend(shop)
     names = next(row.evidence for row in RECOMMENDERS if row.kind == "also-bought")
     own, filled = parsed(split_payload(published(frame, shop.products, names)["a"])[1])
-    assert set(own) == {"source", "nXy", "nX", "nY", "nBaskets", "expected", "lift", "windowDays"}
-    assert set(filled) == {"source", "nEvents", "windowDays"}
+    assert {"source", "nXy", "nX", "nY", "nBaskets", "windowDays"} <= set(own)
+    assert {"source", "nEvents", "windowDays"} <= set(filled)
+    assert all(key.isalnum() for key in (*own, *filled))
+    assert ("nEvents" in own, "nXy" in filled) == (False, False)
+
+
+@QUICK
+@given(data=st.data())
+def test_references_equal_the_slow_way(data: st.DataObject) -> None:
+    """One line per anchor: ids with score, and reason where asked for, by rank, whatever text an id or a reason holds."""
+    ids = data.draw(st.lists(TEXT, min_size=1, max_size=4, unique=True))
+    items = [
+        item(anchor, rank, product, reason=data.draw(TEXT), score=data.draw(st.floats(0, 1)))
+        for anchor in ids
+        for rank, product in enumerate(ids, start=1)
+    ]
+    frame = pl.DataFrame(items).sample(fraction=1.0, shuffle=True, seed=2)
+    for reasons in (True, False):
+        done = dict(references(frame, reasons=reasons).rows())
+        assert list(done) == sorted(ids)
+        for anchor, payload in done.items():
+            assert b"\n" not in payload
+            expected = [[row["product_id"], row["score"], row["reason"]] for row in items if row["anchor_id"] == anchor]
+            assert json.loads(payload) == [row if reasons else row[:2] for row in expected]
+
+
+def test_references_are_short() -> None:
+    """What a reference costs, byte for byte: no evidence, no product."""
+    frame = pl.DataFrame([item("ann", 2, "b", score=0.25), item("ann", 1, "a", score=1.0)])
+    assert references(frame, reasons=True)["payload"].to_list() == [b'[["a",1.0,"r"],["b",0.25,"r"]]']
+    assert references(frame, reasons=False)["payload"].to_list() == [b'[["a",1.0],["b",0.25]]']
+    assert references(frame.clear(), reasons=True).rows() == []
+
+
+@QUICK
+@given(id=TEXT, name=TEXT, category=st.none() | TEXT)
+def test_products_by_themselves(id: str, name: str, category: str | None) -> None:
+    """The product as in any list, without score and reason; then its name and its category's id."""
+    catalogue = products({id: {"name": name, "category_id": category, "price_cents": 1250}})
+    ((anchor, payload),) = product_payloads(catalogue, product_fragments(catalogue)).rows()
+    product, described = payload.split(b"\n")
+    shown = published(pl.DataFrame([item("x", 1, id)]), catalogue, ())["x"].split(b"\n")[0]
+    assert shown == b"[" + product[:-1] + b',"score":0.5,"reason":"r"}]'
+    assert (anchor, json.loads(described)) == (id, [name, category])
+
+
+BUNDLES = {
+    "anchor_id": pl.String,
+    "bundle_rank": pl.Int64,
+    "product_ids": pl.List(pl.String),
+    "co_view_frequency": pl.Int64,
+    "conversion_lift": pl.Float64,
+    "individual_cents": pl.Int64,
+    "bundle_cents": pl.Int64,
+    "savings_cents": pl.Int64,
+    "discount_percent": pl.Float64,
+}
+
+
+def test_bundles_stand_behind_the_products() -> None:
+    """By rank, whole products with the page's own first, amounts with two decimals, no lift where there is none; pages without
+    bundles keep their two lines byte for byte."""
+    catalogue = products({"a": {"price_cents": 999}, "b": {"price_cents": 1}, "c": {}})
+    fragments = product_fragments(catalogue)
+    frame = pl.DataFrame([item("a", 1, "b", reason="of b"), item("a", 2, "c", reason="of c"), item("c", 1, "a")])
+    rows = [
+        ("a", 2, ["a", "c"], 5, None, 1999, 1799, 200, 10.0),
+        ("a", 1, ["a", "b", "c"], 41, 0.25, 2000, 1795, 205, 10.25),
+    ]
+    extras = bundle_extras(pl.DataFrame(rows, schema=BUNDLES, orient="row"), fragments, frame)
+    done = dict(payloads(frame, fragments, (), extras).rows())
+    assert done["c"] == published(frame, catalogue, ())["c"]
+    assert b"\n".join(split_extras(done["a"])[:2]) == published(frame, catalogue, ())["a"]
+    assert b'"individualTotal":20.00,"bundlePrice":17.95,"savings":2.05,' in done["a"]
+    first, second = parsed(split_extras(done["a"])[2])["bundles"]
+    assert [list(first), list(second)] == [
+        ["products", "coViewFrequency", "conversionLift", "individualTotal", "bundlePrice", "savings", "discountPercent"],
+        ["products", "coViewFrequency", "individualTotal", "bundlePrice", "savings", "discountPercent"],
+    ]
+    assert (first["coViewFrequency"], first["conversionLift"], first["discountPercent"]) == (41, Decimal("0.25"), Decimal("10.25"))
+    assert [(row["id"], row["reason"]) for row in first["products"]] == [("a", "This product"), ("b", "of b"), ("c", "of c")]
+    assert first["products"][1] == parsed(split_payload(done["a"])[0])[0]
+    assert [row["price"] for row in second["products"]] == [Decimal("9.99"), Decimal("10.00")]
+
+
+def test_no_bundles_no_extras() -> None:
+    """An empty frame of bundles changes nothing."""
+    catalogue = products({"a": {}, "b": {}})
+    frame, fragments = pl.DataFrame([item("a", 1, "b")]), product_fragments(catalogue)
+    extras = bundle_extras(pl.DataFrame(schema=BUNDLES), fragments, frame)
+    assert payloads(frame, fragments, (), extras).rows() == payloads(frame, fragments, ()).rows()

@@ -35,6 +35,7 @@ RULES = {
     "titleForGuests": "You Might Also Like",
     "excludeRecentlyViewed": True,
     "neighbours": "session-neighbours",
+    "lagWeights": [1, 0.5, 0.25, 0.125],
 }
 PERSONAL = Section("YOU_MIGHT_LIKE", "Recommended For You", 2, CONFIG, fallback="popular", rules=RULES)
 SECTIONS = {"also-bought": ALSO_BOUGHT, "you-might-like": YOU_MIGHT_LIKE, "frequently-viewed": OFF}

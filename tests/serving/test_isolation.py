@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 from serving.app import ROUTES
 from tests.serving.api import Api
-from tests.serving.shelf import SECTIONS, publish
+from tests.serving.shelf import SECTIONS, publish, publish_personal
 from tests.serving.test_pages import path
 
 KINDS = [*SECTIONS, "popular", "nonsense"]
@@ -23,7 +23,7 @@ def test_no_route_shows_another_company(api: Api, client: redis.Redis) -> None:
     walked = set()
     for product_id in ("p1", "only-isle", "secret", "isle:gen-of-isle", "../secret", "p1?companyId=isle:gen-of-isle"):
         for rest in ("", *(f"/{kind}" for kind in KINDS)):
-            for query in ({}, {"customerId": "isle:gen-of-isle", "sections": "ALSO_BOUGHT"}):
+            for query in ({}, {"customerId": "isle:gen-of-isle", "sections": "ALSO_BOUGHT"}, {"sessionId": "gen-of-other"}):
                 answer = api.get(path("isle", product_id, rest, **query))
                 assert b"gen-of-other" not in answer.body
                 assert b"secret-best" not in answer.body
@@ -37,6 +37,22 @@ def test_no_route_shows_another_company(api: Api, client: redis.Redis) -> None:
         "/api/products/{product_id}/recommendations/{kind}",
     }, "a new route: walk it here too"
     assert walked == {"page", "{kind}"}
+
+
+def test_no_customer_or_session_shows_another_company(api: Api, client: redis.Redis) -> None:
+    """Alike companies with customers, sessions and products of the same ids: every product shown is of the company asked."""
+    companies = ["shore", "shore:session", "shore:20", "Shore"]
+    lists = {who: [("a", 0.9, "r"), (f"session:{who}", 0.5, "r")] for who in ("ann", "g1:you-might-like:ann", "session")}
+    near = {"p1": {"a": 0.5}, "a": {"b": 0.5}, "b": {"c": 0.5}}
+    for each in companies:
+        publish_personal(client, each, neighbours=near, lists=lists, popular={"": ["best", each]})
+    for who in ("ann", "g1:you-might-like:ann", "session", "nobody"):
+        for product_id in ("p1", "a", "b", "p1"):
+            for each in companies:
+                page = api.get(path(each, product_id, customerId=who, sessionId=who)).json()
+                shown = {row.get("slug", row["name"]) for section in page["sections"] for row in section["products"]}
+                assert shown <= {f"{each}-g1", f"of {each} in g1"}
+                assert page["sections"][1]["products"]
 
 
 def test_alike_companies_keep_apart_in_the_cache(api: Api, client: redis.Redis) -> None:

@@ -67,6 +67,7 @@ def test_a_replica_serves_without_sessions(own_redis: RedisServer, tmp_path: Pat
     try:
         with redis.Redis.from_url(own_redis.url) as client, redis.Redis.from_url(replica.url) as copy:
             fill(client)
+            client.config_set("repl-diskless-sync-delay", 0)
             copy.replicaof("127.0.0.1", str(own_redis.port))
             eventually(lambda: bool(copy.exists("upsell:acme:live")), "the replica has not copied")
         with running_api(tmp_path, REDIS_URL=replica.url) as api:
@@ -81,7 +82,7 @@ def test_a_replica_serves_without_sessions(own_redis: RedisServer, tmp_path: Pat
 
 
 def test_pages_in_memory_outlive_the_store(own_redis: RedisServer, tmp_path: Path) -> None:
-    """With Redis away a visitor is shown what everybody is, as far as it is in memory; what is not is 503, and sessions come back."""
+    """With Redis away a visitor is shown what everybody is, where it is in memory; else it is 503. Sessions come back."""
     with redis.Redis.from_url(own_redis.url) as client:
         fill(client)
     with running_api(tmp_path, REDIS_URL=own_redis.url) as api:

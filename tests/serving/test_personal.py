@@ -272,6 +272,22 @@ def test_a_new_generation_reaches_sections_of_references(api: Api, client: redis
     assert ids(section(api, shop, customerId="ann")) == ["m", "n"]
 
 
+def test_no_answer_mixes_generations(api: Api, client: redis.Redis, shop: str) -> None:
+    """While generations come and go, everything that a visitor is shown is of the generation that the page names."""
+    seen = set()
+    for number in range(2, 30):
+        options = {"neighbours": NEIGHBOURS, "lists": LISTS, "popular": POPULAR}
+        write_personal(client, shop, f"g{number}", **options)
+        switch(client, shop, f"g{number}")
+        for query in ({}, {"customerId": "ann"}, {"sessionId": "s"}, {"customerId": "ann", "sessionId": "s"}):
+            for product_id in ("page", "seen", "lone"):
+                page = api.get(path(shop, product_id, **query)).json()
+                names = {row.get("slug", row["name"]) for row in page["sections"][1]["products"]}
+                assert names <= {f"{shop}-{page['generation']}", f"of {shop} in {page['generation']}"}
+                seen.add(page["generation"])
+    assert len(seen) > 5
+
+
 def test_without_a_cache(shared_redis: RedisServer, shop: str, tmp_path: Path) -> None:
     """The answers are the same where nothing is kept in memory."""
     with running_api(tmp_path, REDIS_URL=shared_redis.url, API_CACHE_MEGABYTES="0") as api:
@@ -284,6 +300,42 @@ def test_without_a_cache(shared_redis: RedisServer, shop: str, tmp_path: Path) -
 
 SCORE = st.integers(1, 1000).map(lambda thousandths: thousandths / 1000)
 LIST = st.dictionaries(st.sampled_from("abcdefgh"), SCORE, max_size=8)
+
+
+def test_a_session_that_adds_nothing_is_not_personal(api: Api, client: redis.Redis, company: str) -> None:
+    """Where what was viewed has no neighbours that could be shown, the page alone has decided, and nobody is told otherwise."""
+    publish_personal(client, company, neighbours={"page": {"x": 0.5}, "seen": {"page": 0.9}}, popular=POPULAR)
+    shown = visit(api, company, "s", "seen", "unheard of", "page").json()["sections"][1]
+    assert (ids(shown), shown["personalized"]) == (["x", "best", "second"], False)
+
+
+def test_how_often_the_store_is_asked(own_redis: RedisServer, tmp_path: Path) -> None:
+    """With nothing in memory: twice for everybody and for a customer, once more for a live session; with all of it in memory not at
+    all, but for the session, whose views are read with everything else."""
+    with redis.Redis.from_url(own_redis.url) as client:
+        publish_personal(client, "acme", neighbours=NEIGHBOURS, lists=LISTS, popular=POPULAR, categories={"page": "toys"})
+
+        def asked(api: Api, product_id: str, **query: str) -> int:
+            before = client.info("commandstats").get("cmdstat_mget", {}).get("calls", 0)
+            assert api.get(path("acme", product_id, **query)).status == 200
+            return int(client.info("commandstats").get("cmdstat_mget", {}).get("calls", 0) - before)
+
+        cold = {"REDIS_URL": own_redis.url, "API_POLL_SECONDS": "3600", "API_CACHE_MEGABYTES": "0"}
+        with running_api(tmp_path, **cold) as api:
+            asked(api, "lone")
+            for query, most in (
+                ({}, 2),
+                ({"customerId": "ann"}, 2),
+                ({"sessionId": "s"}, 3),
+                ({"customerId": "ann", "sessionId": "s"}, 3),
+            ):
+                asked(api, "seen", **query)
+                assert asked(api, "page", **query) == most
+        with running_api(tmp_path, REDIS_URL=own_redis.url, API_POLL_SECONDS="3600") as api:
+            for query, most in (({}, 0), ({"customerId": "ann"}, 0), ({"sessionId": "s"}, 1)):
+                for product_id in ("seen", "page"):
+                    asked(api, product_id, **query)
+                assert asked(api, "page", **query) == most
 
 
 def items(scores: dict[str, float], reason: str, share: bool = False) -> list[Item]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.generation import REFERENCES, Kind, Manifest, Section
+from models.generation import NEIGHBOURS, REFERENCES, Kind, Manifest, Section
 from serving.sections import Live, to_json, without
 from tests.serving.shelf import CONFIG, SECTIONS
 
@@ -94,6 +94,18 @@ def test_rules_that_cannot_be_followed(rules: dict[str, Any]) -> None:
     manifest = Manifest("g", "acme", "2011-12-01T00:00:00Z", [Kind("k", 1, 1, Section("T", "t", 1, {}, rules=rules), REFERENCES)])
     with pytest.raises((TypeError, ValueError)):
         Live("acme", manifest)
+
+
+def test_only_neighbours_rank_a_live_session() -> None:
+    """A manifest whose rules name a kind of another form, or none that it has, ranks nothing; neighbours are no section."""
+    section = Section("T", "t", 1, {}, rules={"neighbours": "near"})
+    for near, form, expected in (("near", NEIGHBOURS, True), ("near", REFERENCES, False), ("far", NEIGHBOURS, False)):
+        kinds = [Kind("k", 1, 1, section, REFERENCES), Kind(near, 1, 1, form=form)]
+        shown = Live("acme", Manifest("g", "acme", "2011-12-01T00:00:00Z", kinds)).sections["k"]
+        assert shown.personal is not None
+        assert bool(shown.personal.neighbours) == expected
+    kinds = [Kind("near", 1, 1, section, NEIGHBOURS)]
+    assert Live("acme", Manifest("g", "acme", "2011-12-01T00:00:00Z", kinds)).sections == {}
 
 
 def test_without_passes_other_bytes_on() -> None:
