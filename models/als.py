@@ -71,7 +71,11 @@ class Factors:
 
 
 def fit(
-    confidence: sparse.csr_matrix, factors: int = FACTORS, regularization: float = REGULARIZATION, alpha: float = ALPHA
+    confidence: sparse.csr_matrix,
+    factors: int = FACTORS,
+    regularization: float = REGULARIZATION,
+    alpha: float = ALPHA,
+    iterations: int = ITERATIONS,
 ) -> Factors:
     """Factors of confidences 1 + alpha * `confidence` (Hu, Koren, Volinsky 2008), by conjugate gradient from a fixed seed.
 
@@ -83,7 +87,7 @@ def fit(
     # `implicit` takes 1 + alpha * r itself, and less than 1 would count against the product
     weights.data = (1 + alpha * weights.data).astype(np.float32)
     with threadpool_limits(1, "blas"):
-        model = AlternatingLeastSquares(factors, regularization, alpha=1.0, iterations=ITERATIONS, random_state=SEED)
+        model = AlternatingLeastSquares(factors, regularization, alpha=1.0, iterations=iterations, random_state=SEED)
         model.fit(weights, show_progress=False)
     return Factors(model.user_factors, model.item_factors)
 

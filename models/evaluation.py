@@ -82,12 +82,8 @@ class Evaluation:
 
     def withheld(self) -> dict[str, str]:
         """Kind -> why it does not go live: it loses to best sellers, or may not be trusted before it has won."""
-        found = {}
-        for row in RECOMMENDERS:
-            verdict = self.deciding(row.kind)
-            if verdict and (verdict.wins is False or (verdict.wins is None and row.judged and not row.judged[0].trusted)):
-                found[row.kind] = _sentence(verdict)
-        return found
+        verdicts = ((row, self.deciding(row.kind)) for row in RECOMMENDERS)
+        return {row.kind: _sentence(verdict) for row, verdict in verdicts if verdict and not _goes_live(row.judged[0], verdict)}
 
     def readiness(self) -> dict[str, str]:
         """Kind -> one line: how much there is to judge by, how much it takes, and what is shown."""
@@ -173,6 +169,12 @@ def by_anchor(frame: pl.DataFrame, held_out: HeldOut) -> pl.DataFrame:
     return held_out.queries.join(frame, on="anchor_id").select("query_id", "rank", "product_id")
 
 
+def _goes_live(judged: Judged, verdict: Verdict) -> bool:
+    if not judged.gated:
+        return True
+    return judged.trusted if verdict.wins is None else verdict.wins
+
+
 def _sentence(verdict: Verdict) -> str:
     if verdict.ours is None or verdict.n_queries < verdict.enough:
         return f"{verdict.n_queries:,} of the {verdict.enough:,} {verdict.unit} that it takes to judge it"
@@ -185,11 +187,9 @@ def _sentence(verdict: Verdict) -> str:
 
 def _line(row: Recommender, verdict: Verdict) -> str:
     judged = row.judged[0]
-    told = _sentence(verdict)
+    told, shown = _sentence(verdict), "its own lists are shown" if _goes_live(judged, verdict) else judged.until
     if verdict.ours is None or verdict.n_queries < verdict.enough:
-        return f"{told}: until then {'its own lists are shown' if judged.trusted else judged.until}"
+        return f"{told}: until then {shown}"
     hit = verdict.ours.hit_rate
-    told = f"hit rate at {verdict.ours.k} {hit.value:.3f} ({hit.low:.3f} to {hit.high:.3f}), {told}"
-    if verdict.wins is None:
-        return f"{told}: not decided, {'its own lists are shown' if judged.trusted else judged.until}"
-    return f"{told}: live" if verdict.wins else f"{told}: withheld, {judged.until}"
+    outcome = {True: "live", False: f"loses, {shown}", None: f"not decided, {shown}"}[verdict.wins]
+    return f"hit rate at {verdict.ours.k} {hit.value:.3f} ({hit.low:.3f} to {hit.high:.3f}), {told}: {outcome}"

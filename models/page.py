@@ -43,9 +43,7 @@ def you_might_like(features: Features) -> Section:
         "lagWeights": list(session_neighbours.chosen(features)["lagWeights"]),
         "sessionWeight": SESSION_WEIGHT,
     }
-    return Section(
-        "YOU_MIGHT_LIKE", rules["title"], 2, shown, enabled=rules["enabled"], fallback="popular", rules=while_read
-    )
+    return Section("YOU_MIGHT_LIKE", rules["title"], 2, shown, enabled=rules["enabled"], fallback="popular", rules=while_read)
 
 
 def frequently_viewed(features: Features) -> Section:
@@ -56,6 +54,4 @@ def frequently_viewed(features: Features) -> Section:
         **{name: features.config.also_bought[name] for name in ("showRatings", "showQuickAdd")},
         **{name: rules[name] for name in ("showBundleSavings", "showAddAllButton")},
     }
-    return Section(
-        "FREQUENTLY_VIEWED", rules["title"], 3, shown, enabled=rules["enabled"], fallback="popular", extras=["bundles"]
-    )
+    return Section("FREQUENTLY_VIEWED", rules["title"], 3, shown, enabled=rules["enabled"], fallback="popular", extras=["bundles"])

@@ -43,7 +43,7 @@ class Judged:
     enough, unit: how many queries its figures need to mean anything, and the words that follow that number. Answers and rivals
     take a HeldOut and k and return query_id, rank (1 to k), product_id; `answer` is None where the kind's own lists, looked up
     by anchor, are the answer. trusted: whether its lists are shown before they could be judged; `until` says what is shown
-    instead of lists that are not.
+    instead of lists that are not. gated: whether a kind that loses is withheld; what stands in for the others never is.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Judged:
     k: int = 10
     answer: Answer | None = None
     trusted: bool = True
+    gated: bool = True
     until: str = "best sellers are shown"
 
 
@@ -109,7 +110,7 @@ RECOMMENDERS = (
         kind="popular",
         recommend=popularity.popular,
         evidence=("n_events", "window_days"),
-        judged=(Judged("what later orders hold", tasks.next_orders, BEST_SELLERS, 100, "held-out orders"),),
+        judged=(Judged("what later orders hold", tasks.next_orders, BEST_SELLERS, 100, "held-out orders", gated=False),),
     ),
     Recommender(kind="trending", recommend=trending.trending, evidence=trending.EVIDENCE, steady=False),
     Recommender(

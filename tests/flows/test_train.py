@@ -177,4 +177,4 @@ def test_a_withheld_kind_has_no_lists_and_says_why(tmp_path: Path) -> None:
     assert read_kind(store, "shop", manifest.id, "also-bought").is_empty()
     assert not read_kind(store, "shop", manifest.id, "popular").is_empty()
     assert list(manifest.figures["withheld"]) == ["also-bought"]
-    assert manifest.figures["readiness"]["also-bought"].endswith("withheld, best sellers are shown")
+    assert manifest.figures["readiness"]["also-bought"].endswith("loses, best sellers are shown")

@@ -72,7 +72,7 @@ def test_a_kind_that_loses_is_withheld(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.verdicts[0].wins is False
     assert list(found.withheld()) == ["bad"]
     assert "times that of best sellers (" in found.readiness()["bad"]
-    assert found.readiness()["bad"].endswith("withheld, best sellers are shown")
+    assert found.readiness()["bad"].endswith("loses, best sellers are shown")
 
 
 def test_the_gate_is_the_companys(monkeypatch: pytest.MonkeyPatch) -> None:
