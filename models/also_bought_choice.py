@@ -19,7 +19,7 @@ MAX_ORDERS = 3_000
 ENOUGH_ORDERS = 200
 SEED = 20_170_521
 # how many standard errors a rule must be ahead of the default: a dozen tries find one by luck
-AHEAD = 2.0
+AHEAD = 3.0
 # what is tried, one field after the other
 GRID: dict[str, tuple[Any, ...]] = {
     "score": tuple(name for name in own_evidence.SCORES if name != "share"),

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
-from models import live_session, sessions, tasks
+from models import co_occurrence, live_session, scores, sessions, tasks
 from models.features import Features
 from models.generation import WHOLE_COMPANY
 from models.popularity import LIST_SCHEMA, best_of
@@ -20,6 +20,8 @@ from models.tasks import HeldOut
 KIND = "session-neighbours"
 LOOKBACK_DAYS = 365
 N_NEIGHBOURS = 50
+OF_ORDERS = 20
+LEAST_ORDERS = 2
 DEFAULTS: dict[str, Any] = {
     "backward": 0.5,
     "popularity": 0.0,
@@ -29,7 +31,7 @@ DEFAULTS: dict[str, Any] = {
 BACKWARD = (0.2, 0.5, 1.0)
 POPULARITY = (0.0, 0.25, 0.5)
 PRIOR = (20.0, 100.0)
-LAG_DECAY = (0.0, 0.1, 0.3, 0.6, 1.0)
+LAG_DECAY = (0.03, 0.1, 0.3, 0.6, 1.0)
 N_LAGS = 5
 LEAST_LAG_WEIGHT = 0.01
 ENOUGH_QUERIES = 300
@@ -41,27 +43,43 @@ EVIDENCE = tuple(SCHEMA)[len(LIST_SCHEMA) :]
 
 
 def session_neighbours(features: Features) -> pl.DataFrame:
-    """At most N_NEIGHBOURS for every product with a page that somebody viewed beside others; a product without has no list.
+    """At most N_NEIGHBOURS for every product with a page that somebody viewed beside others, at most OF_ORDERS of those that were
+    ordered beside others for the products that nobody did; a product without either has no list.
 
     score: the weight that models/live_session.py adds up, sessions.closeness with the choice's `backward`, `popularity` and
-    `prior`. The choice's `lagWeights` say what each of a session's last products counts.
+    `prior`; of orders the chance (0..1) that another product of an order with the anchor is this one (scores.share). The choice's
+    `lagWeights` say what each of a session's last products counts. n_visits: visits, or orders where these are the source.
     """
     choice = chosen(features)
     seen = sessions.visits(features, LOOKBACK_DAYS)
     pages, wanted = features.shown()["product_id"], features.eligible()["product_id"]
     found = sessions.co_views(seen, lambda pairs: _neighbours(_between(pairs, pages, wanted), seen, choice))
-    words = pl.format("{} of {} visits went on between the two", "n_xy", "n_x")
+    of_visits = found.with_columns(
+        pl.lit("session").alias("source"),
+        pl.format("{} of {} visits went on between the two", "n_xy", "n_x").alias("reason"),
+        pl.lit(seen.n).alias("n_visits"),
+    )
+    of_orders = _of_orders(features).join(found, on="anchor_id", how="anti").filter(pl.col("anchor_id").is_in(pages.implode()))
     return (
-        found.sort("anchor_id", "link_rank")
-        .with_columns(
-            (pl.col("link_rank") + 1).alias("rank"),
-            pl.lit("session").alias("source"),
-            words.alias("reason"),
-            pl.lit(seen.n).alias("n_visits"),
-            pl.lit(LOOKBACK_DAYS).alias("window_days"),
-        )
+        pl.concat([of_visits, of_orders], how="diagonal_relaxed")
+        .sort("anchor_id", "link_rank")
+        .with_columns((pl.col("link_rank") + 1).alias("rank"), pl.lit(LOOKBACK_DAYS).alias("window_days"))
         .select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
     )
+
+
+def _of_orders(features: Features) -> pl.DataFrame:
+    """Pairs of at least LEAST_ORDERS orders, as the columns of SCHEMA, with link_rank for rank."""
+    wanted = features.eligible()["product_id"]
+    statistics = co_occurrence.pair_statistics(features.recent_baskets(LOOKBACK_DAYS), wanted, OF_ORDERS)
+    likely = scores.share(pl.col("w_xy"), pl.col("w_x"), pl.col("share_y"), sessions.PRIOR)
+    pairs = statistics.pairs.filter(pl.col("n_xy") >= LEAST_ORDERS).with_columns(
+        likely.round(6).alias("score"),
+        pl.lit("orders").alias("source"),
+        pl.format("{} of {} orders have both", "n_xy", "n_x").alias("reason"),
+        pl.lit(statistics.n_baskets).alias("n_visits"),
+    )
+    return sessions.nearest(pairs, OF_ORDERS)
 
 
 def chosen(features: Features) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,11 @@ import redis
 from flows.connections import postgres
 from flows.nightly import night, rebuild
 from flows.object_store import open_store
+from flows.payload_keys import all_payloads
 from flows.progress import silent
-from flows.publish import kept_generations, live_generation, read_kind
+from flows.publish import kept_generations, live_generation, read_kind, read_manifest
 from flows.settings import Settings
-from models.generation import manifest_key, payload_prefix
-from models.payloads import payloads, product_fragments
-from models.recommenders import RECOMMENDERS
+from models.generation import manifest_key
 from tests.shops import DAY, add_order, make_shop
 
 CHECKOUT = Path(__file__).parents[2]
@@ -123,14 +123,12 @@ def killed_then_again(settings: Settings, environ: dict[str, str], watermark: da
 def compare_with_redis(settings: Settings, generation: str) -> None:
     """Redis serves the payloads of `generation` byte for byte, for good, and keeps nothing unfinished."""
     store = open_store(settings.snapshots, settings.local_dir)
-    fragments = product_fragments(read_kind(store, "shop", generation, "products"))
+    manifest = read_manifest(store, "shop", generation)
     assert settings.redis_url
     with redis.Redis.from_url(settings.redis_url) as client:
         assert live_generation(client, "shop") == generation
         assert all(row.published_at for row in kept_generations(client, "shop"))
-        for recommender in RECOMMENDERS:
-            rows = payloads(read_kind(store, "shop", generation, recommender.kind), fragments, recommender.evidence)
-            prefix = payload_prefix("shop", generation, recommender.kind)
+        for prefix, rows in all_payloads(manifest, partial(read_kind, store, "shop", generation)):
             for anchor, payload in rows.iter_rows():
                 assert client.get(prefix + anchor) == payload
                 assert client.ttl(prefix + anchor) == -1

@@ -116,3 +116,15 @@ def test_visits_without_times(minutes: float) -> None:
     frame = session_neighbours.session_neighbours(shop([Visit("ab", minutes=minutes)] * 5))
     assert frame.height == 2
     assert (frame["score"][0] == frame["score"][1]) == (minutes == 0)
+
+
+def test_orders_stand_in_where_nobody_viewed() -> None:
+    """Nobody viewed p or q, but two orders have both: they lead to each other by orders; what was viewed keeps its visits."""
+    made = replace(features(["pq", "pq", "ab", "ab"], [("s", "a", 1.0), ("s", "b", 0.999)]), choices={KIND: CHOICE})
+    frame = session_neighbours.session_neighbours(made)
+    assert dict(frame.select("anchor_id", "source").rows()) == {"a": "session", "b": "session", "p": "orders", "q": "orders"}
+    assert frame.filter(anchor_id="p").select("product_id", "n_xy", "n_x", "n_visits", "reason").rows() == [
+        ("q", 2, 2, 4, "2 of 2 orders have both")
+    ]
+    alone = session_neighbours.session_neighbours(features(["pq"]))
+    assert alone.is_empty()
