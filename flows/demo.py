@@ -46,12 +46,14 @@ CONFIGURED = {"online-retail": {"lookbackDays": 365}}
 
 @dataclass(frozen=True)
 class Running:
-    """Addresses of a running demo, a token with every company scope per company, and a best seller per company to ask for."""
+    """Addresses of a running demo, a token with every company scope per company, the three best sellers of each company, and a
+    customer of each company that has lists for customers."""
 
     api: str
     settings: Settings
     tokens: dict[str, str]
-    best_sellers: dict[str, str]
+    best_sellers: dict[str, list[str]]
+    customers: dict[str, str]
 
 
 def run_demo(settings: Settings, *, leave: bool, as_json: bool) -> None:
@@ -65,7 +67,7 @@ def run_demo(settings: Settings, *, leave: bool, as_json: bool) -> None:
         opened = open_services(settings)
         prepare(opened)
         with _api(opened) as address:
-            demo = Running(address, opened, _tokens(opened), _best_sellers(opened))
+            demo = Running(address, opened, _tokens(opened), *_asked_for(opened))
             if leave:
                 check(demo)
                 print(json.dumps({"demo": "ok"}) if as_json else "demo ok", flush=True)
@@ -98,11 +100,16 @@ def prepare(settings: Settings) -> None:
 def check(demo: Running) -> None:
     """Ask every endpoint what a newcomer would ask. Raises CheckFailed, naming the endpoint and what it said."""
     _expect(demo, "/api/health", 200, lambda body: body["status"] == "ok")
-    for company, product in demo.best_sellers.items():
-        page = _page(company, product)
-        _expect(demo, page, 200, lambda body: bool(body["sections"][0]["products"]))
-        also_bought = page.replace("recommendations?", "recommendations/also-bought?")
-        _expect(demo, also_bought, 200, lambda body: body["type"] == "ALSO_BOUGHT")
+    for company, products in demo.best_sellers.items():
+        page = _page(company, products[0])
+        _expect(demo, page, 200, lambda body: len(body["sections"]) == 3 and all(row["products"] for row in body["sections"]))
+        for kind in ("also-bought", "you-might-like", "frequently-viewed"):
+            section = page.replace("recommendations?", f"recommendations/{kind}?")
+            _expect(demo, section, 200, lambda body, kind=kind: body["type"] == kind.upper().replace("-", "_"))
+        for product in products:
+            _expect(demo, f"{_page(company, product)}&sessionId=demo", 200, lambda body: bool(body["sections"]))
+    for company, customer in demo.customers.items():
+        _expect(demo, _page_of_customer(demo, company, customer), 200, lambda body: body["personalized"] is True)
     _expect(demo, page.partition("?")[0], 400, lambda body: body["errors"][0]["field"] == "companyId")
     _expect(demo, _page("no-such-company", "1"), 404, lambda body: body["status"] == 404)
 
@@ -119,6 +126,11 @@ def _expect(demo: Running, path: str, status: int, holds: Any) -> None:
 
 def _page(company: str, product: str) -> str:
     return f"/api/products/{urllib.parse.quote(product, safe='')}/recommendations?companyId={urllib.parse.quote(company)}"
+
+
+def _page_of_customer(demo: Running, company: str, customer: str) -> str:
+    page = _page(company, demo.best_sellers[company][0]).replace("recommendations?", "recommendations/you-might-like?")
+    return f"{page}&customerId={urllib.parse.quote(customer)}"
 
 
 @contextmanager
@@ -152,7 +164,8 @@ def _announce(demo: Running, as_json: bool) -> None:
         print(json.dumps(document), flush=True)
         return
     lines = [f"API       {demo.api}", f"Postgres  {demo.settings.database_url}", f"Redis     {demo.settings.redis_url}", "", "Try:"]
-    lines += [f"  curl '{demo.api}{_page(company, product)}'" for company, product in demo.best_sellers.items()]
+    lines += [f"  curl '{demo.api}{_page(company, products[0])}'" for company, products in demo.best_sellers.items()]
+    lines += [f"  curl '{demo.api}{_page_of_customer(demo, company, id)}'" for company, id in demo.customers.items()]
     lines += [f"  curl '{demo.api}/api/health'", "", f"A token of {next(iter(demo.tokens))}: {next(iter(demo.tokens.values()))}"]
     print("\n".join([*lines, "", "Ctrl-C stops everything that this demo started."]), flush=True)
 
@@ -161,15 +174,17 @@ def _tokens(settings: Settings) -> dict[str, str]:
     return {company: sign(settings, company, list(COMPANY_SCOPES), hours=12) for company in COMPANIES}
 
 
-def _best_sellers(settings: Settings) -> dict[str, str]:
+def _asked_for(settings: Settings) -> tuple[dict[str, list[str]], dict[str, str]]:
     store = open_store(settings.snapshots, settings.local_dir / "cache")
-    found = {}
+    best_sellers, customers = {}, {}
     with redis_client(settings) as client:
         for company in COMPANIES:
-            frame = read_kind(store, company, live_generation(client, company) or "", "popular")
-            best = frame.filter((pl.col("anchor_id") == WHOLE_COMPANY) & (pl.col("rank") == 1))
-            found[company] = str(best["product_id"].item())
-    return found
+            live = live_generation(client, company) or ""
+            best = read_kind(store, company, live, "popular").filter(pl.col("anchor_id") == WHOLE_COMPANY)
+            best_sellers[company] = best.sort("rank")["product_id"].head(3).to_list()
+            if known := read_kind(store, company, live, "you-might-like")["anchor_id"].head(1).to_list():
+                customers[company] = known[0]
+    return best_sellers, customers
 
 
 def _simulated(settings: Settings) -> Sample:

@@ -16,7 +16,9 @@ from models.tasks import HeldOut
 
 BEST_SELLERS = "best sellers"
 HELD_OUT_SHARE = 0.1
-HELD_OUT_DAYS = (1.0, 14.0)
+LEAST_DAYS, MOST_DAYS = 1.0, 14.0
+# choosing among many needs more than judging one
+MOST_DAYS_TO_CHOOSE_BY = 28.0
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,12 @@ class Evaluation:
         }
 
 
-def held_out_from(features: Features) -> datetime:
-    """Where the nightly split lies: the last tenth of the history is held out, at least one day and at most 14."""
+def held_out_from(features: Features, most_days: float = MOST_DAYS) -> datetime:
+    """Where a split lies: the last tenth of the history is held out, at least one day and at most `most_days`."""
     firsts = [features.baskets["ordered_at"].min(), features.views["viewed_at"].min()]
     first = min((moment for moment in firsts if isinstance(moment, datetime)), default=features.window_end)
     span_days = (features.window_end - first).total_seconds() / 86_400
-    days = min(max(HELD_OUT_SHARE * span_days, HELD_OUT_DAYS[0]), HELD_OUT_DAYS[1], span_days / 2)
+    days = min(max(HELD_OUT_SHARE * span_days, LEAST_DAYS), most_days, span_days / 2)
     return features.window_end - timedelta(days=days)
 
 
@@ -121,7 +123,7 @@ def evaluate(
     of hit rates over best sellers with which a kind goes live. gate_only: no more than what decides.
     """
     before = features.before(split_at)
-    inner_at = held_out_from(before)
+    inner_at = held_out_from(before, MOST_DAYS_TO_CHOOSE_BY)
     verdicts: list[Verdict] = []
     choices = {}
     rows = [row for row in RECOMMENDERS if row.judged]

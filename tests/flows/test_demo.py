@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import urllib.request
@@ -77,10 +78,38 @@ def test_half_a_million_real_lines_become_recommendations(demo: dict[str, Any], 
 
 
 def test_a_shop_without_orders_shows_what_is_viewed(demo: dict[str, Any]) -> None:
-    """The clothing shop has only views: its pages show the category's most viewed, and the reason says so."""
+    """The clothing shop has only views: its pages show what else was viewed in the same visits, and the reasons say so."""
     page = get(demo, "/api/products/5/recommendations?companyId=clothing")
-    assert [section["type"] for section in page["sections"]] == ["ALSO_BOUGHT"]
-    assert all(item["reason"].startswith("Most viewed: ") for item in page["sections"][0]["products"])
+    assert [section["type"] for section in page["sections"]] == ["ALSO_BOUGHT", "YOU_MIGHT_LIKE", "FREQUENTLY_VIEWED"]
+    also_bought, you_might_like, frequently_viewed = (section["products"] for section in page["sections"])
+    for item in also_bought + frequently_viewed:
+        assert re.fullmatch(r"\d+ of \d+ visits; .* times as often as by chance", item["reason"])
+    assert all(item["reason"].startswith("Because you viewed ") for item in you_might_like)
+    assert page["sections"][2]["bundles"][0]["products"][0]["id"] == "5"
+
+
+def test_a_live_session_changes_what_is_shown(demo: dict[str, Any]) -> None:
+    """A guest of the clothing shop: the third page shows other products than to a stranger, personalised, none of those viewed."""
+    pages = [f"/api/products/{product}/recommendations/you-might-like?companyId=clothing" for product in (5, 9, 14)]
+    stranger = get(demo, pages[2])
+    for page in pages:
+        seen = get(demo, f"{page}&sessionId=guest-of-test")
+    shown = [item["id"] for item in seen["products"]]
+    assert shown != [item["id"] for item in stranger["products"]]
+    assert (stranger["personalized"], seen["personalized"]) == (False, True)
+    assert shown and not {"5", "9", "14"} & set(shown)
+
+
+def test_a_known_customer_has_a_list_of_their_own(demo: dict[str, Any], environ: dict[str, str], tmp_path: Path) -> None:
+    """What a wholesaler's customer is shown is what was published for them, less the page's own product, in its order."""
+    out = tmp_path / "you-might-like.parquet"
+    command = [UPSELL, "export", "--company", "online-retail", "--kind", "you-might-like", "--out", out]
+    subprocess.run(command, env=environ, cwd=CHECKOUT, check=True, capture_output=True)
+    listed = pl.read_parquet(out).filter(pl.col("anchor_id") == "17850").sort("rank")
+    page = "/api/products/22423/recommendations/you-might-like?companyId=online-retail"
+    section = get(demo, f"{page}&customerId=17850")
+    due = [product for product in listed["product_id"] if product != "22423"][:8]
+    assert section["personalized"] is True and [item["id"] for item in section["products"]] == due
 
 
 def test_health_counts_the_shops(demo: dict[str, Any]) -> None:

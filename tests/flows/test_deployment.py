@@ -59,7 +59,8 @@ def test_a_scheduled_nightly_starts_and_publishes(settings: Settings, prefect: d
 
 def test_the_report_is_a_table() -> None:
     """The artifact has a row per company with what went live and what went wrong."""
-    good = CompanyNight("shop", "2026-05-02T00:00:00Z", "20260502-abc", 1234, {"orders": 6, "views": 0}, {"reason": 2}, {"popular": "live"}, 0.5)
+    counts, readiness = {"orders": 6, "views": 0}, {"popular": "live"}
+    good = CompanyNight("shop", "2026-05-02T00:00:00Z", "20260502-abc", 1234, counts, {"reason": 2}, readiness, 0.5)
     bad = CompanyNight("missing", "2026-05-02T00:00:00Z", None, 0, {}, {}, {}, 0.1, "Company 'missing' does not exist.")
     report = night_table([good, bad])
     rows = report.splitlines()[2:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +15,7 @@ from flows import embedded
 from flows.errors import PublishRefused, SettingsError
 from flows.object_store import ObjectStore, open_store
 from flows.operate import export_kind, generations, publish_built, roll_back
+from flows.payload_keys import n_payloads
 from flows.progress import silent
 from flows.publish import read_kind
 from flows.settings import Settings
@@ -47,7 +49,11 @@ def test_publish_takes_the_newest_built(desk: Settings, store: ObjectStore) -> N
     newest = built(store, "shop", small_shop(), day=2)
     built(store, "shop", small_shop(), day=1)
     (row,) = publish_built(desk, ["shop"], None, silent)
-    assert row == {"company": "shop", "generation": newest.id, "nPayloads": sum(kind.n_anchors for kind in newest.kinds)}
+    assert row == {
+        "company": "shop",
+        "generation": newest.id,
+        "nPayloads": n_payloads(newest, partial(read_kind, store, "shop", newest.id)),
+    }
     assert generations(desk, None)[0]["live"] == newest.id
 
 
@@ -131,7 +137,7 @@ def test_export_refuses_an_unknown_kind(desk: Settings, store: ObjectStore, tmp_
     """The sentence names the kind and those that there are; no file is written."""
     built(store, "shop", small_shop())
     publish_built(desk, ["shop"], None, silent)
-    with pytest.raises(SettingsError, match="has no kind 'also_bought': it has popular, also-bought"):
+    with pytest.raises(SettingsError, match="has no kind 'also_bought': it has popular, trending, also-bought"):
         export_kind(desk, "shop", "also_bought", tmp_path / "x.parquet", None)
     assert not (tmp_path / "x.parquet").exists()
 
