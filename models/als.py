@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from implicit.cpu.als import AlternatingLeastSquares
 from scipy import sparse
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from models.features import Features
 
@@ -24,6 +24,10 @@ KEPT = 0.5
 # a visit says less than an order
 VISIT_WEIGHT = 0.2
 USERS, ITEMS = 256, 2048
+# below so many entries threads cost more than they save
+SMALL = 500_000
+# found once: to look for the libraries takes longer than to search a small shop
+LIBRARIES = ThreadpoolController()
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,11 @@ def fit(
     weights = confidence.copy()
     # `implicit` takes 1 + alpha * r itself, and less than 1 would count against the product
     weights.data = (1 + alpha * weights.data).astype(np.float32)
-    with threadpool_limits(1, "blas"):
-        model = AlternatingLeastSquares(factors, regularization, alpha=1.0, iterations=iterations, random_state=SEED)
+    n_threads = 1 if weights.nnz < SMALL else 0
+    with LIBRARIES.limit(limits=1, user_api="blas"):
+        model = AlternatingLeastSquares(
+            factors, regularization, alpha=1.0, iterations=iterations, random_state=SEED, num_threads=n_threads
+        )
         model.fit(weights, show_progress=False)
     return Factors(model.user_factors, model.item_factors)
 
@@ -123,7 +130,7 @@ def recommend_all(
     """
     ids = np.full((len(customers), n), -1, np.int64)
     scores = np.full((len(customers), n), -np.inf, np.float32)
-    with threadpool_limits(1, "blas"):
+    with LIBRARIES.limit(limits=1, user_api="blas"):
         for start in range(0, len(customers), USERS):
             tile = slice(start, start + USERS)
             left_out = None if without is None else _placed(without[tile], catalogue.place)

@@ -14,7 +14,7 @@ NEIGHBOURS = 20
 BAND, CATEGORY = "\N{MIDDLE DOT}price{}", "\N{MIDDLE DOT}category{}"
 
 
-def neighbours(products: pl.DataFrame, allowed: np.ndarray, top_n: int = NEIGHBOURS, n_threads: int = 2) -> sparse.csr_matrix:
+def neighbours(products: pl.DataFrame, allowed: np.ndarray, top_n: int = NEIGHBOURS) -> sparse.csr_matrix:
     """Products x products: the cosine (0..1] of the `top_n` products that are `allowed` and most alike; in the order of rows.
 
     TF-IDF with logarithmic term frequencies (Salton & Buckley 1988) over the words of name, category and description, the
@@ -24,7 +24,7 @@ def neighbours(products: pl.DataFrame, allowed: np.ndarray, top_n: int = NEIGHBO
     if not any(texts):
         return sparse.csr_matrix((len(texts), len(texts)), dtype=np.float32)
     vectors = TfidfVectorizer(analyzer=str.split, sublinear_tf=True, dtype=np.float32).fit_transform(texts)
-    return item_knn.nearest(vectors, allowed, top_n, n_threads)
+    return item_knn.nearest(vectors, allowed, top_n)
 
 
 def _texts(products: pl.DataFrame) -> list[str]:

@@ -96,9 +96,10 @@ class Section:
     on the page, and the kind whose whole-company payload stands in where an anchor has none.
 
     extras: names of arrays that stand behind the products, empty where a payload has none: ["bundles"].
-    rules: settings that the read API follows and never shows. Of a section of references: maxResults, titleForGuests,
-    excludeRecentlyViewed (default false), neighbours (the kind, of that form, that ranks a live session), lagWeights (of the
-    session's products, the last viewed first), sessionWeight (0..1, the share of a live session in a customer's list).
+    rules: settings that the read API follows and never shows: maxResults (of what stands in, or is put together). Of a section of
+    references also titleForGuests, excludeRecentlyViewed (default false), neighbours (the kind, of that form, that ranks a live
+    session), lagWeights (of the session's products, the last viewed first), sessionWeight (0..1, the share of a live session in a
+    customer's list).
     """
 
     type: str

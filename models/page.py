@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from models import frequently_viewed as together
 from models import session_neighbours
 from models.features import Features
 from models.generation import Section
@@ -21,7 +22,8 @@ def also_bought(features: Features) -> Section:
     """ALSO_BOUGHT: whole lists by page."""
     rules = features.config.also_bought
     shown = {name: rules[name] for name in ("displayStyle", "showRatings", "showQuickAdd")}
-    return Section("ALSO_BOUGHT", rules["title"], position=1, config=shown, enabled=rules["enabled"], fallback="popular")
+    most = {"maxResults": rules["maxResults"]}
+    return Section("ALSO_BOUGHT", rules["title"], 1, shown, enabled=rules["enabled"], fallback="popular", rules=most)
 
 
 def you_might_like(features: Features) -> Section:
@@ -54,4 +56,13 @@ def frequently_viewed(features: Features) -> Section:
         **{name: features.config.also_bought[name] for name in ("showRatings", "showQuickAdd")},
         **{name: rules[name] for name in ("showBundleSavings", "showAddAllButton")},
     }
-    return Section("FREQUENTLY_VIEWED", rules["title"], 3, shown, enabled=rules["enabled"], fallback="popular", extras=["bundles"])
+    return Section(
+        "FREQUENTLY_VIEWED",
+        rules["title"],
+        position=3,
+        config=shown,
+        enabled=rules["enabled"],
+        fallback="popular",
+        extras=["bundles"],
+        rules={"maxResults": together.MAX_RESULTS},
+    )

@@ -13,6 +13,7 @@ import polars as pl
 
 from models.features import Features
 from models.generation import WHOLE_COMPANY
+from models.sessions import MAX_VISIT_PRODUCTS, MAX_VISIT_VIEWS
 
 MAX_QUERIES = 20_000
 SEED = 20_170_521
@@ -58,7 +59,7 @@ def next_orders(features: Features, split_at: datetime) -> HeldOut:
     train = features.before(split_at)
     later = features.baskets.filter(pl.col("ordered_at") >= split_at).select(pl.col("order_id").alias("unit"), "product_id")
     if features.baskets.is_empty():
-        seen = features.sessions().filter(pl.col("viewed_at") >= split_at)
+        seen = of_people(features.sessions()).filter(pl.col("viewed_at") >= split_at)
         later = seen.select(pl.col("visit_id").alias("unit"), "product_id")
     wanted = later.unique().filter(pl.col("product_id").is_in(train.eligible()["product_id"].implode()))
     units = _sampled(wanted.select("unit").unique().sort("unit"))
@@ -69,7 +70,7 @@ def next_orders(features: Features, split_at: datetime) -> HeldOut:
 def also_viewed(features: Features, split_at: datetime) -> HeldOut:
     """Page -> partner: of every later visit of two products, one random ordered pair."""
     train = features.before(split_at)
-    later = features.sessions().filter(pl.col("viewed_at") >= split_at)
+    later = of_people(features.sessions()).filter(pl.col("viewed_at") >= split_at)
     return _pairs(train, later.select(pl.col("visit_id").alias("order_id"), "product_id"))
 
 
@@ -86,6 +87,13 @@ def next_views(features: Features, split_at: datetime) -> HeldOut:
 def next_views_with_repeats(features: Features, split_at: datetime) -> HeldOut:
     """The same, but a product that the session returns to counts as well (never the page that it is on)."""
     return _next_views(features, split_at, repeats=True)
+
+
+def of_people(views: pl.DataFrame) -> pl.DataFrame:
+    """Rows of Features.sessions() without visits of more than MAX_VISIT_PRODUCTS products or MAX_VISIT_VIEWS views: as for
+    sessions.visits these are bots', whose next view is nobody's wish."""
+    n_products, n_views = pl.col("product_id").n_unique().over("visit_id"), pl.len().over("visit_id")
+    return views.filter((n_products <= MAX_VISIT_PRODUCTS) & (n_views <= MAX_VISIT_VIEWS))
 
 
 def _pairs(train: Features, held_out: pl.DataFrame) -> HeldOut:
@@ -125,19 +133,18 @@ def _of_customers(features: Features, split_at: datetime, how: str) -> HeldOut:
 
 def _next_views(features: Features, split_at: datetime, *, repeats: bool) -> HeldOut:
     train = features.before(split_at)
-    sessions = features.sessions().with_columns(pl.col("viewed_at").min().over("visit_id").alias("began_at"))
-    later = sessions.filter(pl.col("began_at") >= split_at)
+    later = of_people(features.sessions()).filter(pl.col("viewed_at").min().over("visit_id") >= split_at)
     # a reload is no next view
     moved = later.filter(pl.col("product_id").ne_missing(pl.col("product_id").shift(1).over("visit_id")))
     step = moved.with_columns(pl.int_range(pl.len()).over("visit_id").alias("position"))
-    whole = step.group_by("visit_id", maintain_order=True).agg(pl.col("product_id").alias("whole"))
-    steps = step.filter(pl.col("position") > 0).join(whole, on="visit_id", maintain_order="left")
-    steps = steps.with_columns(pl.col("whole").list.head(pl.col("position")).alias("viewed"))
-    wanted = pl.col("product_id").is_in(train.eligible()["product_id"].implode())
+    wanted = (pl.col("position") > 0) & pl.col("product_id").is_in(train.eligible()["product_id"].implode())
     if not repeats:
-        wanted = wanted & ~pl.col("product_id").is_in(pl.col("viewed"))
-    asked = _sampled(steps.filter(wanted).select("viewed", "product_id"))
-    queries = asked.select("query_id", pl.col("viewed").list.last().alias("anchor_id"), "viewed")
+        wanted = wanted & pl.struct("visit_id", "product_id").is_first_distinct()
+    # what was viewed before is put beside the sample alone: beside every view it would be quadratic in the visits' lengths
+    whole = step.group_by("visit_id", maintain_order=True).agg(pl.col("product_id").alias("whole"))
+    asked = _sampled(step.filter(wanted)).join(whole, on="visit_id", maintain_order="left")
+    viewed = asked.with_columns(pl.col("whole").list.head(pl.col("position")).alias("viewed"))
+    queries = viewed.select("query_id", pl.col("viewed").list.last().alias("anchor_id"), "viewed")
     return HeldOut(train, queries, asked.select("query_id", "product_id"))
 
 

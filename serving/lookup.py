@@ -168,5 +168,5 @@ def _stand_in(live: Live, shown: Sequence[Shown], product_id: str, found: list[b
 
 
 def _fallback(live: Live, section: Shown, product_id: str) -> bytes | None:
-    whole = live.fallbacks.get(section.fallback_key) if section.fallback_key else None
-    return section.stand_in(whole, product_id) if whole is not None else None
+    best = live.best_of(section.fallback_key)
+    return section.stand_in(best, product_id) if best is not None else None

@@ -181,17 +181,11 @@ class Assembly:
     def _fill(self, products: dict[str, bytes], rules: Personal, hidden: Collection[str]) -> None:
         """Best sellers of the page's category, then of the company, as they are published."""
         of_category = [row for key in self._category(rules) for row in objects(split_payload(self._found.get(key, b""))[0])]
-        for id, row in (*of_category, *self._best(rules)):
+        for id, row in (*of_category, *(self._live.best_of(rules.best + WHOLE_COMPANY.encode()) or ())):
             if len(products) >= rules.max_results:
                 break
             if id not in hidden:
                 products.setdefault(id, row)
-
-    def _best(self, rules: Personal) -> list[tuple[str, bytes]]:
-        key = rules.best + WHOLE_COMPANY.encode()
-        if key not in self._live.best and key in self._live.fallbacks:
-            self._live.best[key] = objects(self._live.fallbacks[key])
-        return self._live.best.get(key, [])
 
 
 def blend(listed: Sequence[Item], of_session: Sequence[Item], session_weight: float) -> list[Item]:

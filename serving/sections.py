@@ -66,7 +66,7 @@ class Shown:
     its published lists are customers'.
     """
 
-    __slots__ = ("_behind", "_fronts", "enabled", "fallback_key", "kind", "nothing", "personal", "prefix", "type")
+    __slots__ = ("_behind", "_fronts", "_most", "enabled", "fallback_key", "kind", "nothing", "personal", "prefix", "type")
 
     def __init__(self, manifest: Manifest, kind: Kind, section: Section) -> None:
         company, generation = manifest.company, manifest.id
@@ -76,6 +76,7 @@ class Shown:
         self.fallback_key = (payload_prefix(company, generation, fallback) + WHOLE_COMPANY).encode() if fallback else None
         self._behind = b"".join(b',"%b":[]' % name.encode() for name in section.extras)
         self.nothing = NO_PRODUCTS + self._behind
+        self._most = int(section.rules.get("maxResults", MAX_RESULTS))
         self.personal: Personal | None = None
         fronts = [_front(section, section.title, section.personalized)]
         if kind.form == REFERENCES:
@@ -100,9 +101,10 @@ class Shown:
             return b""
         return products + (b"," + extras[1:-1] if extras else self._behind)
 
-    def stand_in(self, products: bytes, product_id: str) -> bytes:
-        """What the products of another kind's payload show in this section."""
-        return without(products, product_id) + self._behind
+    def stand_in(self, best: Sequence[tuple[str, bytes]], product_id: str) -> bytes:
+        """What best sellers, as `Live.best_of` has them, show in this section: none of them on its own page."""
+        others = [row for id, row in best[: self._most + 1] if id != product_id]
+        return b"[%b]%b" % (b",".join(others[: self._most]), self._behind)
 
 
 def _front(section: Section, title: str, personalized: bool) -> tuple[bytes, bytes]:
@@ -146,19 +148,17 @@ class Live:
         """The validator of what is shown at `target`: another one as soon as the generation is another one."""
         return b'%b-%x"' % (self._etag, crc32("\0".join(target).encode()))
 
+    def best_of(self, key: bytes | None) -> Sequence[tuple[str, bytes]] | None:
+        """Id and bytes of each product of a whole-company payload; None where it has not been read."""
+        if key is None or key not in self.fallbacks:
+            return None
+        if key not in self.best:
+            self.best[key] = objects(self.fallbacks[key])
+        return self.best[key]
+
     def whole(self, product_id: str, sections: Sequence[bytes]) -> bytes:
         """The page."""
         return b'{"productId":%b%b%b]}' % (encode_basestring(product_id).encode(), self._page, b",".join(sections))
-
-
-def without(products: bytes, product_id: str) -> bytes:
-    """The products of a whole-company payload less the one whose page it is shown on, the others byte for byte.
-
-    Parses only where the id occurs in the bytes at all.
-    """
-    if encode_basestring(product_id).encode() not in products and json.dumps(product_id).encode() not in products:
-        return products
-    return b"[%b]" % b",".join(row for id, row in objects(products) if id != product_id)
 
 
 def objects(products: bytes) -> list[tuple[str, bytes]]:

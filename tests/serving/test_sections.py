@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.generation import NEIGHBOURS, REFERENCES, Kind, Manifest, Section
-from serving.sections import Live, to_json, without
+from serving.sections import Live, objects
 from tests.serving.shelf import CONFIG, SECTIONS
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -53,19 +53,29 @@ def test_etag_is_a_fit_header(generation: str, product_id: str, sections: str) -
 
 @pytest.mark.parametrize("ensure_ascii", [True, False])
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
-@given(product_ids=st.lists(TEXT, max_size=4), product_id=TEXT)
-def test_without_leaves_one_out(ensure_ascii: bool, separators: tuple[str, str], product_ids: list[str], product_id: str) -> None:
-    """Exactly the rows of that id are gone, in whichever spelling of JSON they were published."""
-    rows = [{"id": each, "name": product_id} for each in product_ids]
+@given(product_ids=st.lists(TEXT, max_size=9), product_id=TEXT)
+def test_best_sellers_stand_in(ensure_ascii: bool, separators: tuple[str, str], product_ids: list[str], product_id: str) -> None:
+    """The first maxResults of them but the page's own, in whichever spelling of JSON they were published."""
+    rows = [{"id": each, "name": product_id} for each in dict.fromkeys(product_ids)]
     published = json.dumps(rows, ensure_ascii=ensure_ascii, separators=separators).encode()
-    assert json.loads(without(published, product_id)) == [row for row in rows if row["id"] != product_id]
+    shown = live({"kind": Section("T", "t", 1, {}, fallback="popular", rules={"maxResults": 3})}).page[0]
+    assert json.loads(shown.stand_in(objects(published), product_id)) == [row for row in rows if row["id"] != product_id][:3]
 
 
-def test_without_changes_no_byte_of_the_others() -> None:
+def test_objects_change_no_byte() -> None:
     """Amounts keep their decimals, and text its spelling."""
-    published = b'[{"id":"a","price":12.50,"name":"\\u00e9]}"}, {"id":"b","price":1.00},{"id":"c","tags":[{"id":"b"}]}]'
-    assert without(published, "b") == b'[{"id":"a","price":12.50,"name":"\\u00e9]}"},{"id":"c","tags":[{"id":"b"}]}]'
-    assert without(b'[{"id":"b"}]', "b") == b"[]"
+    published = b'[{"id":"a","price":12.50,"name":"\\u00e9]}"}, {"id":"c","tags":[{"id":"b"}]}]'
+    assert objects(published) == [("a", b'{"id":"a","price":12.50,"name":"\\u00e9]}"}'), ("c", b'{"id":"c","tags":[{"id":"b"}]}')]
+    assert objects(b"[]") == []
+
+
+def test_best_sellers_are_divided_once() -> None:
+    """A generation divides its best sellers when they are first needed, and knows that they have not been read."""
+    made = live(SECTIONS)
+    assert made.best_of(None) is None and made.best_of(b"key") is None
+    made.fallbacks[b"key"] = b'[{"id":"a"}]'
+    assert made.best_of(b"key") == [("a", b'{"id":"a"}')]
+    assert made.best_of(b"key") is made.best_of(b"key")
 
 
 def test_what_stands_behind_the_products() -> None:
@@ -83,8 +93,8 @@ def test_what_stands_behind_the_products() -> None:
         answer = read(shown.shown(payload))
         assert (answer["products"], answer["bundles"]) == (products, bundles)
         assert list(answer)[-2:] == ["products", "bundles"]
-    assert read(shown.stand_in(b'[{"id":"a"},{"id":"b"}]', "a"))["products"] == [{"id": "b"}]
-    assert read(shown.stand_in(b'[{"id":"a"}]', "a"))["bundles"] == []
+    assert read(shown.stand_in(objects(b'[{"id":"a"},{"id":"b"}]'), "a"))["products"] == [{"id": "b"}]
+    assert read(shown.stand_in([], "a"))["bundles"] == []
     assert read(None) == read(b"")
 
 
@@ -106,9 +116,3 @@ def test_only_neighbours_rank_a_live_session() -> None:
         assert bool(shown.personal.neighbours) == expected
     kinds = [Kind("near", 1, 1, section, NEIGHBOURS)]
     assert Live("acme", Manifest("g", "acme", "2011-12-01T00:00:00Z", kinds)).sections == {}
-
-
-def test_without_passes_other_bytes_on() -> None:
-    """Where the id does not occur, the very same bytes come back."""
-    published = to_json([{"id": "a"}])
-    assert without(published, "b") is published
