@@ -1,14 +1,17 @@
-"""CPU and peak memory of co-purchase pair statistics beside implicit's CosineRecommender and a plain scipy product.
+"""CPU and peak memory of co-purchase pair statistics beside implicit's CosineRecommender, lenskit's item-item kNN (where it is
+installed; it is no dependency) and a plain scipy product.
 
-python -m bench.co_purchase [--baskets N] [--products N] [--rounds N] [--json]
+python -m bench.co_purchase [--baskets N] [--larger N] [--products N] [--rounds N] [--json]
 
 Every contender reads the same order lines from a file and ends with the same number of partners per product, in a process of its
-own, so that its peak memory is its own. A second size, ten times smaller, gives the exponent of CPU with rows.
+own, so that its peak memory is its own. Ours is run once more on a larger file, ten times the size by default, which gives the
+exponent of its CPU with baskets; --larger 0 leaves that out.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import math
 import subprocess
@@ -30,6 +33,7 @@ TILE = 2_000
 WHAT = {
     "ours": "pair_statistics (exact counts, decay, basket weights)",
     "implicit": "implicit CosineRecommender",
+    "lenskit": "lenskit ItemKNNScorer",
     "scipy": "scipy product and argpartition",
 }
 
@@ -38,6 +42,7 @@ def main() -> None:
     """Write the lines, then run the contenders in turn."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--baskets", type=int, default=1_000_000)
+    arguments.add_argument("--larger", type=int)
     arguments.add_argument("--products", type=int, default=20_000)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--json", action="store_true")
@@ -47,18 +52,25 @@ def main() -> None:
     if given.contender:
         _run(given.contender, given.lines)
         return
+    n_larger = 10 * given.baskets if given.larger is None else given.larger
+    installed = [name for name in WHAT if name != "lenskit" or importlib.util.find_spec("lenskit")]
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in [*WHAT, "larger"]}
     with tempfile.TemporaryDirectory(prefix="upsell-bench-") as folder:
-        large, small = (Path(folder) / f"{size}.parquet" for size in ("large", "small"))
-        write_lines(large, given.baskets, given.products)
-        write_lines(small, given.baskets // 10, given.products)
-        found: dict[str, list[dict[str, Any]]] = {name: [] for name in WHAT}
+        lines, larger = Path(folder) / "lines.parquet", Path(folder) / "larger.parquet"
+        write_lines(lines, given.baskets, given.products)
+        if n_larger:
+            write_lines(larger, n_larger, given.products)
         for _ in range(given.rounds):
-            for name in WHAT:
-                found[name].append({**_apart(name, large), "small_cpu": _apart(name, small)["cpu"]})
-        n_lines = pl.scan_parquet(large).select(pl.len()).collect().item()
-    show(
-        f"pairs of {n_lines:,} lines in {given.baskets:,} baskets, medians of {given.rounds}", [_row(name, found) for name in WHAT]
-    )
+            for name in installed:
+                found[name].append(_apart(name, lines))
+            if n_larger:
+                found["larger"].append(_apart("ours", larger))
+        n_lines = pl.scan_parquet(lines).select(pl.len()).collect().item()
+    rows = [_row(WHAT[name], found[name], found["implicit"]) for name in WHAT]
+    if n_larger:
+        rows.append(_row(f"ours, {n_larger:,} baskets", found["larger"], found["implicit"]))
+    title = f"pairs of {n_lines:,} lines in {given.baskets:,} baskets, medians of {given.rounds}"
+    show(title + _exponent(found["ours"], found["larger"], given.baskets, n_larger), rows)
 
 
 def write_lines(path: Path, n_baskets: int, n_products: int) -> None:
@@ -96,6 +108,17 @@ def implicit(lines: pl.DataFrame) -> int:
     return int(model.similarity.nnz)
 
 
+def lenskit(lines: pl.DataFrame) -> int:
+    """ItemKNNScorer of implicit feedback on orders as users, ids to ids."""
+    from lenskit.data import from_interactions_df
+    from lenskit.knn import ItemKNNScorer
+
+    named = lines.select(pl.col("order_id").alias("user_id"), pl.col("product_id").alias("item_id"))
+    model = ItemKNNScorer(feedback="implicit", save_nbrs=PARTNERS, max_nbrs=PARTNERS)
+    model.train(from_interactions_df(named.to_pandas(use_pyarrow_extension_array=True)))
+    return int(model.item_counts.sum())
+
+
 def plain_scipy(lines: pl.DataFrame) -> int:
     """Counts of pairs, a tile of products at a time, and the largest of each row."""
     incidence = _coded(lines)
@@ -108,7 +131,12 @@ def plain_scipy(lines: pl.DataFrame) -> int:
     return kept
 
 
-CONTENDERS: dict[str, Callable[[pl.DataFrame], int]] = {"ours": ours, "implicit": implicit, "scipy": plain_scipy}
+CONTENDERS: dict[str, Callable[[pl.DataFrame], int]] = {
+    "ours": ours,
+    "implicit": implicit,
+    "lenskit": lenskit,
+    "scipy": plain_scipy,
+}
 
 
 def _coded(lines: pl.DataFrame) -> sparse.csr_matrix:
@@ -140,19 +168,30 @@ def _peak_mb() -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
-def _row(name: str, found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    def middle(of: str, column: str) -> float:
-        return median([each[column] for each in found[of]])
+def _row(what: str, found: list[dict[str, float]], implicits: list[dict[str, float]]) -> dict[str, Any]:
+    if not found:
+        return dict.fromkeys(("what", "wall s", "CPU s", "of implicit's", "peak MB", "of implicit's peak"), "-") | {
+            "what": f"{what}: not installed"
+        }
+
+    def middle(column: str, rounds: list[dict[str, float]]) -> float:
+        return median([each[column] for each in rounds])
 
     return {
-        "what": WHAT[name],
-        "wall s": middle(name, "wall"),
-        "CPU s": middle(name, "cpu"),
-        "of implicit's": middle(name, "cpu") / middle("implicit", "cpu"),
-        "peak MB": middle(name, "peak_mb"),
-        "of implicit's peak": middle(name, "peak_mb") / middle("implicit", "peak_mb"),
-        "exponent": math.log10(middle(name, "cpu") / middle(name, "small_cpu")),
+        "what": what,
+        "wall s": middle("wall", found),
+        "CPU s": middle("cpu", found),
+        "of implicit's": middle("cpu", found) / middle("cpu", implicits),
+        "peak MB": middle("peak_mb", found),
+        "of implicit's peak": middle("peak_mb", found) / middle("peak_mb", implicits),
     }
+
+
+def _exponent(small: list[dict[str, float]], large: list[dict[str, float]], n_small: int, n_large: int) -> str:
+    if not large:
+        return ""
+    times = median([each["cpu"] for each in large]) / median([each["cpu"] for each in small])
+    return f"; ours from {n_small:,} to {n_large:,} baskets: CPU x {times:.1f}, exponent {math.log(times, n_large / n_small):.3f}"
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def train(
             "quarantined": quarantined,
             "ignoredConfiguration": features.config.ignored,
             "choices": evaluation.choices,
-            "readiness": evaluation.readiness(),
+            "readiness": evaluation.readiness({kind.kind for kind in kinds if not kind.n_items}),
             "withheld": withheld,
         },
         code_version=version("smart-upsell"),

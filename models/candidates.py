@@ -72,11 +72,15 @@ class Scored:
 
 def fit(features: Features, known: Interactions, chosen: dict[str, Any]) -> Model:
     """Learn every component; `chosen` may hold `factors`, `regularization` and `alpha` of ALS."""
-    confidence = known.confidence()
     rules = {name: chosen[name] for name in ("factors", "regularization", "alpha") if name in chosen}
+    return with_factors(features, known, als.fit(known.confidence(), **rules))
+
+
+def with_factors(features: Features, known: Interactions, factors: Factors) -> Model:
+    """Learn every component but the factors, which are there."""
     allowed = known.products.is_in(features.eligible()["product_id"].implode()).to_numpy()
     catalogue = features.products.unique("product_id", keep="first").sort("product_id")
-    demanded, factors = demand(features, known.products), als.fit(confidence, **rules)
+    demanded = demand(features, known.products)
     lifted = factors.products * np.exp(LIFT * demanded.trend).astype(np.float32)[:, None]
     return Model(
         known=known,
@@ -87,7 +91,7 @@ def fit(features: Features, known: Interactions, chosen: dict[str, Any]) -> Mode
         by_visits=item_knn.neighbours(_visits(features, known.products), allowed),
         by_content=content.neighbours(catalogue, allowed),
         demand=demanded,
-        n_choosers=np.bincount(confidence.indices, minlength=len(known.products)),
+        n_choosers=np.bincount((known.ordered + known.visited).indices, minlength=len(known.products)),
     )
 
 

@@ -12,7 +12,7 @@ import polars as pl
 from scipy import sparse
 
 from models import als, candidates, tasks
-from models.als import Interactions
+from models.als import Factors, Interactions
 from models.candidates import CUSTOMERS, PARTS, Model
 from models.features import Features
 from models.tasks import HeldOut
@@ -30,6 +30,8 @@ STEPS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0)
 ROUNDS = 2
 # what a weight must add to recall at K before it is believed
 MIN_GAIN = 5e-4
+# far below every blend, and still a number that sums
+ABSENT = -1e9
 
 
 @dataclass(frozen=True)
@@ -46,20 +48,28 @@ class Held:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Query customers x places: the parts of their candidates and whether they were wanted; 0 in places that hold none."""
+    """What is known of the candidates of the queries that have a wanted one among them; the others find nothing anyhow.
 
-    parts: dict[str, np.ndarray]
+    values: parts of PARTS and ABSENT x queries x places, float32; places that hold no candidate have ABSENT alone. hit: queries x
+    places, whether it was wanted. n_wanted: per query, no more than K. n_queries: all of them, with those left out.
+    """
+
+    values: np.ndarray
     hit: np.ndarray
-    held: Held
+    n_wanted: np.ndarray
+    n_queries: int
 
     def recall(self, weights: Mapping[str, float]) -> float:
-        """Recall at K of the blend by `weights`."""
-        values = sum((weights[part] * self.parts[part] for part in PARTS if weights.get(part)), np.zeros_like(self.parts["als"]))
-        # places without a candidate stand behind all others
-        values = np.where(self.hit < 0, -np.inf, values)
-        k = min(K, values.shape[1])
-        best = np.argpartition(values, values.shape[1] - k, axis=1)[:, values.shape[1] - k :]
-        return self.held.recall(np.maximum(np.take_along_axis(self.hit, best, axis=1), 0).sum(axis=1))
+        """Recall at K of the blend by `weights`; equal candidates of whom only some can be among the K count by their chance."""
+        n, width = self.hit.shape
+        row = np.array([*(weights.get(part, 0.0) for part in PARTS), 1.0], np.float32)
+        blend = (row @ self.values.reshape(len(row), -1)).reshape(n, width)
+        k = min(K, width)
+        least = np.partition(blend, width - k, axis=1)[:, [width - k]]
+        above, equal = blend > least, blend == least
+        chance = (k - above.sum(axis=1)) / equal.sum(axis=1)
+        n_hits = (above & self.hit).sum(axis=1) + chance * (equal & self.hit).sum(axis=1)
+        return float((n_hits / self.n_wanted).sum() / self.n_queries)
 
 
 def choose(features: Features, split_at: datetime) -> dict[str, Any]:
@@ -79,11 +89,14 @@ def choose(features: Features, split_at: datetime) -> dict[str, Any]:
     if len(held.rows) < MIN_QUERIES:
         return {}
     without = left_out(train, known)
-    regularization, alpha = max(GRID, key=lambda point: _recall_of_als(known, held, without, *point))
-    settings = {"factors": als.FACTORS, "regularization": regularization, "alpha": alpha}
-    found = _candidates(candidates.fit(train, known, settings), held, without)
+    fits = [als.fit(known.confidence(), regularization=point[0], alpha=point[1], iterations=ITERATIONS) for point in GRID]
+    recalls = [_recall_of_als(factors, held, without) for factors in fits]
+    best = int(np.argmax(recalls))
+    settings = {"factors": als.FACTORS, "regularization": GRID[best][0], "alpha": GRID[best][1]}
+    found = _candidates(candidates.with_factors(train, known, fits[best]), held, without)
     defaults = default_weights(features.config)
-    weights = _searched(found, defaults)
+    with als.LIBRARIES.limit(limits=1, user_api="blas"):
+        weights = _searched(found, defaults)
     figures = {"recall": round(found.recall(weights), 6), "recall_of_defaults": round(found.recall(defaults), 6)}
     return {**settings, "weights": weights, "n_queries": len(held.rows), **figures}
 
@@ -104,9 +117,8 @@ def _held(held_out: HeldOut, known: Interactions) -> Held:
     return Held(rows, wanted[rows])
 
 
-def _recall_of_als(known: Interactions, held: Held, without: sparse.csr_matrix, regularization: float, alpha: float) -> float:
+def _recall_of_als(factors: Factors, held: Held, without: sparse.csr_matrix) -> float:
     """Recall at K of ALS by itself, everything that ever happened to be in the catalogue allowed."""
-    factors = als.fit(known.confidence(), regularization=regularization, alpha=alpha, iterations=ITERATIONS)
     ids, _ = als.recommend_all(factors.customers[held.rows], als.by_norm(factors.products), K, without[held.rows])
     row, place = np.nonzero(ids >= 0)
     hits = np.asarray(held.wanted[row, ids[row, place]]).ravel()
@@ -114,22 +126,30 @@ def _recall_of_als(known: Interactions, held: Held, without: sparse.csr_matrix, 
 
 
 def _candidates(model: Model, held: Held, without: sparse.csr_matrix) -> Candidates:
-    tiles = []
-    for start in range(0, len(held.rows), CUSTOMERS):
-        tile = slice(start, start + CUSTOMERS)
-        tiles.append((candidates.scored(model, held.rows[tile], without), held.wanted[tile]))
-    width = max(int(np.bincount(found.row, minlength=1).max()) for found, _ in tiles)
-    parts: dict[str, list[np.ndarray]] = {part: [] for part in PARTS}
-    hits = []
-    for found, wanted in tiles:
-        sizes = np.bincount(found.row, minlength=found.n_rows)
-        cell = (found.row, np.arange(len(found.row)) - np.repeat(np.cumsum(sizes) - sizes, sizes))
-        for part in PARTS:
-            parts[part].append(np.zeros((found.n_rows, width), np.float32))
-            parts[part][-1][cell] = found.parts[part]
-        hits.append(np.full((found.n_rows, width), -1, np.int8))
-        hits[-1][cell] = np.asarray(wanted[found.row, found.product]).ravel()
-    return Candidates({part: np.concatenate(rows) for part, rows in parts.items()}, np.concatenate(hits), held)
+    tiles = [_tile(model, held, without, start) for start in range(0, len(held.rows), CUSTOMERS)]
+    width = max(hit.shape[1] for _, hit in tiles)
+    values = [np.pad(parts, ((0, 0), (0, 0), (0, width - parts.shape[2]))) for parts, _ in tiles]
+    for tile, (parts, _) in zip(values, tiles, strict=True):
+        tile[-1, :, parts.shape[2] :] = ABSENT
+    hit = np.concatenate([np.pad(hit, ((0, 0), (0, width - hit.shape[1]))) for _, hit in tiles])
+    some = hit.any(axis=1)
+    n_wanted = np.clip(np.diff(held.wanted.indptr), 1, K)
+    kept = np.ascontiguousarray(np.concatenate(values, axis=1)[:, some])
+    return Candidates(kept, hit[some], n_wanted[some], len(some))
+
+
+def _tile(model: Model, held: Held, without: sparse.csr_matrix, start: int) -> tuple[np.ndarray, np.ndarray]:
+    """Values and hits as in Candidates, of all queries of one tile of customers."""
+    tile = slice(start, start + CUSTOMERS)
+    found = candidates.scored(model, held.rows[tile], without)
+    sizes = np.bincount(found.row, minlength=found.n_rows)
+    cell = (found.row, np.arange(len(found.row)) - np.repeat(np.cumsum(sizes) - sizes, sizes))
+    values = np.zeros((len(PARTS) + 1, found.n_rows, int(sizes.max())), np.float32)
+    values[-1] = ABSENT
+    values[(slice(None), *cell)] = np.stack([*(found.parts[part] for part in PARTS), np.zeros(len(found.row))])
+    hit = np.zeros(values.shape[1:], dtype=bool)
+    hit[cell] = np.asarray(held.wanted[tile][found.row, found.product]).ravel() > 0
+    return values, hit
 
 
 def _searched(found: Candidates, defaults: Mapping[str, float]) -> dict[str, float]:
@@ -140,14 +160,18 @@ def _searched(found: Candidates, defaults: Mapping[str, float]) -> dict[str, flo
 
 
 def _climbed(found: Candidates, start: Mapping[str, float]) -> dict[str, float]:
-    """In turn each weight whose part says anything takes its best step, if that gains MIN_GAIN."""
-    spoken = [part for part in PARTS if found.parts[part].any()]
+    """In turn each weight whose part says anything takes its best step, if that gains MIN_GAIN; until none does, or ROUNDS."""
+    spoken = [part for part, values in zip(PARTS, found.values, strict=False) if values.any()]
     weights = {part: start.get(part, 0.0) if part in spoken else 0.0 for part in PARTS}
     best = found.recall(weights)
-    for part in ROUNDS * spoken:
-        tried = [{**weights, part: step} for step in STEPS]
-        recalls = [found.recall(each) for each in tried]
-        at = int(np.argmax(recalls))
-        if recalls[at] >= best + MIN_GAIN:
-            weights, best = tried[at], recalls[at]
+    for _ in range(ROUNDS):
+        before = weights
+        for part in spoken:
+            tried = [{**weights, part: step} for step in STEPS if step != weights[part]]
+            recalls = [found.recall(each) for each in tried]
+            at = int(np.argmax(recalls))
+            if recalls[at] >= best + MIN_GAIN:
+                weights, best = tried[at], recalls[at]
+        if weights == before:
+            break
     return weights

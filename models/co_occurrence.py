@@ -16,6 +16,7 @@ MANTISSA_BITS = 53
 # weights of single baskets, where they are summed without packing
 UNIT = 2.0**20
 TIED_ROWS = 256
+BLOCK = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,7 @@ def pair_statistics(
     their size and say little of what goes together; they still count in n_x, n_y and n_baskets. Equal partners: the one in more
     baskets first, then by id, also at the cut. Sums are of whole units, hence the same in any order of the rows.
     """
-    products, columns = _coded(baskets["product_id"])
-    incidence, decay, sizes = _incidence(baskets, columns, products.height, half_life_days)
+    products, incidence, decay, sizes = _incidence(baskets, half_life_days)
     n_capped = int((sizes > MAX_BASKET_PRODUCTS).sum())
     if incidence.nnz == 0:
         return PairStatistics(_no_pairs(), len(sizes), n_capped)
@@ -85,51 +85,71 @@ def _coded(ids: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
     return products.select("product_id", "n"), pl.Series(places).gather(codes)
 
 
-def _incidence(
-    baskets: pl.DataFrame, columns: pl.Series, n_products: int, half_life_days: float
-) -> tuple[sparse.csr_matrix, np.ndarray, np.ndarray]:
-    """Baskets that make pairs x products, 1 where the basket has the product; the decay (0..1] of each of those; the number of
-    products of every basket, also of those that make no pairs. columns: the product of each row of `baskets`."""
+def _incidence(baskets: pl.DataFrame, half_life_days: float) -> tuple[pl.DataFrame, sparse.csr_matrix, np.ndarray, np.ndarray]:
+    """Products as _coded gives them; baskets that make pairs x products, 1 where the basket has the product; the decay (0..1] of
+    each of those; the number of products of every basket, also of those that make no pairs."""
+    products, columns = _coded(baskets["product_id"])
     if baskets.is_empty():
-        return sparse.csr_matrix((0, n_products)), np.ones(0), np.ones(0)
+        return products, sparse.csr_matrix((0, 0)), np.ones(0), np.ones(0)
     rows, starts = _by_order(baskets["order_id"])
     sizes = np.diff(starts, append=len(rows))
-    age = np.minimum.reduceat(baskets["age_days"].gather(rows).to_numpy(), starts)
+    age = _least(baskets["age_days"], rows, starts)
     paired = (sizes >= 2) & (sizes <= MAX_BASKET_PRODUCTS)
     indices = columns.gather(rows).to_numpy()[np.repeat(paired, sizes)]
     indptr = np.concatenate([[0], np.cumsum(sizes[paired])])
-    matrix = sparse.csr_matrix((np.ones(len(indices), dtype=np.int8), indices, indptr), (int(paired.sum()), n_products))
-    return matrix, np.exp(-math.log(2) / half_life_days * age[paired]), sizes
+    matrix = sparse.csr_matrix((np.ones(len(indices), dtype=np.int8), indices, indptr), (int(paired.sum()), products.height))
+    return products, matrix, np.exp(-math.log(2) / half_life_days * age[paired]), sizes
+
+
+def _least(values: pl.Series, rows: pl.Series, starts: np.ndarray) -> np.ndarray:
+    """The least value of each order; in blocks, since a copy of all values in the order of `rows` is large."""
+    firsts = np.unique(np.searchsorted(starts, np.arange(0, len(rows), BLOCK)))
+    parts = []
+    for first, last in zip(firsts, [*firsts[1:], len(starts)], strict=True):
+        begin, end = starts[first], starts[last] if last < len(starts) else len(rows)
+        if first < last:
+            found = values.gather(rows[int(begin) : int(end)]).to_numpy()
+            parts.append(np.minimum.reduceat(found, starts[first:last] - begin))
+    return np.concatenate(parts)
 
 
 def _by_order(ids: pl.Series) -> tuple[pl.Series, np.ndarray]:
     """The rows, those of an order side by side, and where each order begins; the orders lie as their hashes do.
 
     One sort of whole numbers, the upper bits of a hash above the row, costs a fifth of sorting or grouping texts. Orders are
-    told apart by these bits and a second hash, 96 bits or more (128 less those of the number of rows): two of ten million
-    orders are taken for one with a chance of 10^-15 at most.
+    told apart by these bits and a second hash, 96 bits or more (128 less those of the number of rows): that two of ten million
+    orders are taken for one has a chance below 10^-14.
     """
     n_low = np.uint64((len(ids) - 1).bit_length())
-    keys = ids.hash(seed=0).to_numpy() >> n_low << n_low
+    keys = (ids.hash(seed=0).to_numpy() >> n_low) << n_low
     keys |= np.arange(len(ids), dtype=np.uint64)
     keys.sort()
     rows = (keys & ((np.uint64(1) << n_low) - np.uint64(1))).astype(np.uint32)
     keys >>= n_low
-    second = ids.hash(seed=1).gather(pl.Series(rows)).to_numpy()
-    return _told_apart(rows, keys, second)
+    return _told_apart(rows, keys, ids.hash(seed=1))
 
 
-def _told_apart(rows: np.ndarray, keys: np.ndarray, second: np.ndarray) -> tuple[pl.Series, np.ndarray]:
-    """Rows sorted by `keys`, then where orders of one key lie mixed by `second`; and where each pair of the two begins."""
-    new_key, new_second = _changes(keys), _changes(second)
-    if (mixed := new_second & ~new_key).any():
-        of_key = np.cumsum(new_key) - 1
-        places = np.flatnonzero(np.isin(of_key, of_key[mixed]))
-        moved = places[np.lexsort((second[places], keys[places]))]
-        rows, second = rows.copy(), second.copy()
-        rows[places], second[places] = rows[moved], second[moved]
-        new_second = _changes(second)
+def _told_apart(rows: np.ndarray, keys: np.ndarray, second: pl.Series) -> tuple[pl.Series, np.ndarray]:
+    """Rows that are sorted by `keys` (one per place); where orders of one key lie mixed, sorted by `second` (one per row); and
+    the places where either changes."""
+    new_key, new_second = _changes(keys), _changes_of(second, rows)
+    mixed = np.unique(keys[new_second & ~new_key])
+    for begin, end in zip(np.searchsorted(keys, mixed), np.searchsorted(keys, mixed, side="right"), strict=True):
+        hashes = second.gather(rows[begin:end]).to_numpy()
+        order = np.argsort(hashes, kind="stable")
+        rows[begin:end] = rows[begin:end][order]
+        new_second[begin:end] = _changes(hashes[order])
     return pl.Series(rows), np.flatnonzero(new_key | new_second)
+
+
+def _changes_of(values: pl.Series, rows: np.ndarray) -> np.ndarray:
+    """Whether each of values[rows] differs from the one before; in blocks."""
+    changes = np.empty(len(rows), dtype=bool)
+    for start in range(0, len(rows), BLOCK):
+        before = max(0, start - 1)
+        part = values.gather(rows[before : start + BLOCK]).to_numpy()
+        changes[start : start + BLOCK] = _changes(part)[start - before :]
+    return changes
 
 
 def _changes(values: np.ndarray) -> np.ndarray:

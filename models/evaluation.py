@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -87,9 +87,11 @@ class Evaluation:
         verdicts = ((row, self.deciding(row.kind)) for row in RECOMMENDERS)
         return {row.kind: _sentence(verdict) for row, verdict in verdicts if verdict and not _goes_live(row.judged[0], verdict)}
 
-    def readiness(self) -> dict[str, str]:
-        """Kind -> one line: how much there is to judge by, how much it takes, and what is shown."""
-        return {row.kind: _line(row, verdict) for row in RECOMMENDERS if (verdict := self.deciding(row.kind))}
+    def readiness(self, without_lists: Collection[str] = ()) -> dict[str, str]:
+        """Kind -> one line: how much there is to judge by, how much it takes, and what is shown. without_lists: kinds of which
+        training made none."""
+        verdicts = ((row, self.deciding(row.kind)) for row in RECOMMENDERS)
+        return {row.kind: _line(row, verdict, row.kind not in without_lists) for row, verdict in verdicts if verdict}
 
     def deciding(self, kind: str) -> Verdict | None:
         """The verdict that the gate looks at."""
@@ -124,15 +126,13 @@ def evaluate(
     """
     before = features.before(split_at)
     inner_at = held_out_from(before, MOST_DAYS_TO_CHOOSE_BY)
-    verdicts: list[Verdict] = []
-    choices = {}
     rows = [row for row in RECOMMENDERS if row.judged]
+    made = {row.kind: row.choose(before, inner_at) for row in rows if row.choose}
+    choices = {kind: choice for kind, choice in made.items() if choice}
+    verdicts: list[Verdict] = []
     for done, row in enumerate(rows, start=1):
-        choice = row.choose(before, inner_at) if row.choose else {}
-        if choice:
-            choices[row.kind] = choice
         for judged in row.judged[: 1 if gate_only else None]:
-            verdicts.append(_judge(row, judged, features, split_at, gate, choice, gate_only=gate_only))
+            verdicts.append(_judge(row, judged, features, split_at, gate, choices, gate_only=gate_only))
         progress(f"evaluate {features.company}", done, len(rows))
     return Evaluation(split_at, tuple(verdicts), choices)
 
@@ -143,7 +143,7 @@ def _judge(
     features: Features,
     split_at: datetime,
     gate: float,
-    choice: dict[str, Any],
+    choices: dict[str, dict[str, Any]],
     *,
     gate_only: bool,
 ) -> Verdict:
@@ -154,7 +154,8 @@ def _judge(
     verdict = Verdict(row.kind, judged.name, n_queries, judged.enough, judged.unit, gate)
     if not n_queries:
         return verdict
-    held_out = replace(held_out, train=replace(held_out.train, choices={row.kind: choice}))
+    # all of them, as in the night: what stands behind one kind's own lists follows another's choice
+    held_out = replace(held_out, train=replace(held_out.train, choices=choices))
     ours = judged.answer(held_out, judged.k) if judged.answer else by_anchor(row.recommend(held_out.train), held_out)
     names = [BEST_SELLERS] if gate_only else judged.rivals
     answers = {name: judged.rivals[name](held_out, judged.k) for name in names}
@@ -187,9 +188,9 @@ def _sentence(verdict: Verdict) -> str:
     )
 
 
-def _line(row: Recommender, verdict: Verdict) -> str:
+def _line(row: Recommender, verdict: Verdict, has_lists: bool) -> str:
     judged = row.judged[0]
-    told, shown = _sentence(verdict), "its own lists are shown" if _goes_live(judged, verdict) else judged.until
+    told, shown = _sentence(verdict), "its own lists are shown" if _goes_live(judged, verdict) and has_lists else judged.until
     if verdict.ours is None or verdict.n_queries < verdict.enough:
         return f"{told}: until then {shown}"
     hit = verdict.ours.hit_rate

@@ -11,7 +11,6 @@ from models.generation import WHOLE_COMPANY
 
 HALF_LIFE_DAYS = 30.0
 MAX_RANK = 40
-NOT_ASKED_FOR = "assortment"
 # what every list has, before its own evidence
 LIST_SCHEMA = {
     "anchor_id": pl.String,
@@ -35,7 +34,9 @@ def popular(features: Features) -> pl.DataFrame:
     n_events: orders in the window. Where nothing eligible was ordered, viewing sessions rank instead and `source` says so.
     Where fewer than MAX_RANK were, the rest of the assortment stands behind them in the company's list, with a score of 0.
     """
-    return best_of(features, features.eligible())
+    candidates = features.eligible()
+    best = best_of(features, candidates)
+    return pl.concat([best, _others(features, candidates, best.filter(pl.col("anchor_id") == WHOLE_COMPANY))])
 
 
 def best_of(features: Features, candidates: pl.DataFrame) -> pl.DataFrame:
@@ -55,34 +56,40 @@ def best_of(features: Features, candidates: pl.DataFrame) -> pl.DataFrame:
     ranked = lists.with_columns(pl.col("weight").round_sig_figs(9)).sort(
         ["anchor_id", "weight", "n_events", "product_id"], descending=[False, True, True, False]
     )
-    unit = "orders" if source == "best seller" else "sessions"
-    reason = pl.format("{}: {} {} in {} days", pl.lit(source.capitalize()), "n_events", pl.lit(unit), pl.lit(window_days))
-    others = _others(features, candidates, sold, f"{NOT_ASKED_FOR.capitalize()}: no {unit} in {window_days} days")
-    told = ranked.with_columns(pl.lit(source).alias("source"), reason.alias("reason"))
+    unit = pl.lit("orders" if source == "best seller" else "sessions")
     return (
-        pl.concat([told, others], how="diagonal_relaxed")
-        .sort("anchor_id", maintain_order=True)
-        .with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("anchor_id").alias("rank"))
+        ranked.with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("anchor_id").alias("rank"))
         .filter(pl.col("rank") <= MAX_RANK)
         .with_columns(
             # 0 / 0: events so old that their weight is nothing
             (pl.col("weight") / pl.col("weight").max().over("anchor_id")).fill_nan(0).round(6).alias("score"),
+            pl.lit(source).alias("source"),
+            pl.format("{}: {} {} in {} days", pl.lit(source.capitalize()), "n_events", unit, pl.lit(window_days)).alias("reason"),
             pl.lit(window_days, dtype=pl.Int64).alias("window_days"),
         )
         .select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
     )
 
 
-def _others(features: Features, candidates: pl.DataFrame, sold: pl.DataFrame, reason: str) -> pl.DataFrame:
-    """What a list of the company lacks: products without an event in the window, those with the most earlier orders first, then
-    by id. A new shop, or the page of the one product that sells, would else have nothing to show."""
-    earlier = features.baskets.group_by("product_id").agg(pl.len().alias("n_earlier"))
-    unsold = candidates.join(sold, on="product_id", how="anti").join(earlier, on="product_id", how="left")
-    lacking = unsold.with_columns(pl.col("n_earlier").fill_null(0)).sort(["n_earlier", "product_id"], descending=[True, False])
-    return lacking.head(max(0, MAX_RANK - sold.height)).select(
-        "product_id", pl.lit(WHOLE_COMPANY).alias("anchor_id"), pl.lit(0, dtype=pl.Int64).alias("n_events"),
-        pl.lit(0.0).alias("weight"), pl.lit(NOT_ASKED_FOR).alias("source"), pl.lit(reason).alias("reason"),
-    )  # fmt: skip
+def _others(features: Features, candidates: pl.DataFrame, best: pl.DataFrame) -> pl.DataFrame:
+    """What the company's list lacks: products without an event in the window, those with the most earlier orders first, then by
+    id. A new shop, or the page of the one product that sells, would else have nothing to show."""
+    window_days = int(features.config.also_bought["lookbackDays"])
+    earlier = features.baskets.group_by("product_id").agg(pl.len().cast(pl.Int64).alias("n_earlier"))
+    unsold = candidates.join(best, on="product_id", how="anti").join(earlier, on="product_id", how="left")
+    ranked = unsold.sort([pl.col("n_earlier").fill_null(0), "product_id"], descending=[True, False])
+    columns = {
+        "anchor_id": pl.lit(WHOLE_COMPANY),
+        "rank": best.height + pl.int_range(1, pl.len() + 1),
+        "product_id": pl.col("product_id"),
+        "score": pl.lit(0.0),
+        "source": pl.lit("assortment"),
+        "reason": pl.format("In the assortment; not asked for in {} days", pl.lit(window_days)),
+        "n_events": pl.lit(0),
+        "window_days": pl.lit(window_days),
+    }
+    lacking = ranked.head(max(0, MAX_RANK - best.height))
+    return lacking.select(columns[name].cast(dtype).alias(name) for name, dtype in SCHEMA.items())
 
 
 def _events(features: Features, candidates: pl.DataFrame, window_days: int) -> tuple[pl.DataFrame, str]:

@@ -34,7 +34,7 @@ def prefect(environ: dict[str, str], prefect_server: PrefectServer) -> dict[str,
 
 def test_a_scheduled_nightly_starts_and_publishes(settings: Settings, prefect: dict[str, str], tmp_path: Path) -> None:
     """The deployment of prefect.yaml, its schedule moved to every few seconds, publishes the shop's generation by itself; a
-    backfill started by hand completes."""
+    backfill and an evaluation started by hand complete, and night and evaluation leave their tables as artifacts."""
     make_shop(settings, "scheduled", ["ab"] * 8)
     # the same file as the repository's, but that its schedule is due at once
     declared = yaml.safe_load((CHECKOUT / "prefect.yaml").read_text())
@@ -48,10 +48,14 @@ def test_a_scheduled_nightly_starts_and_publishes(settings: Settings, prefect: d
     with running(worker, prefect, tmp_path / "worker.log"):
         until(lambda: any(row["auto_scheduled"] for row in runs(prefect, "COMPLETED")), tmp_path / "worker.log")
         days = {"start": str(DAY.date()), "end": str((DAY + timedelta(days=1)).date())}
-        backfill = post(prefect, "deployments/filter", {"deployments": {"name": {"any_": ["backfill"]}}})[0]
-        parameters = {"parameters": {**days, "reason": "trial", "companies": ["scheduled"]}}
-        started = post(prefect, f"deployments/{backfill['id']}/create_flow_run", parameters)
-        until(lambda: any(row["id"] == started["id"] for row in runs(prefect, "COMPLETED")), tmp_path / "worker.log")
+        started = {
+            start(prefect, "backfill", {**days, "reason": "trial", "companies": ["scheduled"]}),
+            start(prefect, "evaluate", {"companies": ["scheduled"]}),
+        }
+        until(lambda: started <= {row["id"] for row in runs(prefect, "COMPLETED")}, tmp_path / "worker.log")
+    artifacts = {row["key"]: row["data"] for row in post(prefect, "artifacts/filter", {})}
+    assert "| scheduled | also-bought |" in artifacts["evaluation"] and "best sellers" in artifacts["evaluation"]
+    assert "- scheduled, also-bought: " in artifacts["nightly"]
     assert settings.redis_url
     with redis.Redis.from_url(settings.redis_url) as client:
         assert live_generation(client, "scheduled")
@@ -67,6 +71,13 @@ def test_the_report_is_a_table() -> None:
     assert rows[0] == "| shop | 20260502-abc | 1,234 | 6 | 0 | 2 | 0.5 |  |"
     assert rows[1] == "| missing | unchanged | 0 | 0 | 0 | 0 | 0.1 | Company 'missing' does not exist. |"
     assert report.endswith("\n\n- shop, popular: live")
+
+
+def start(env: dict[str, str], name: str, parameters: dict[str, Any]) -> str:
+    """Start a deployment by hand; returns the id of its flow run."""
+    deployment = post(env, "deployments/filter", {"deployments": {"name": {"any_": [name]}}})[0]
+    run_id: str = post(env, f"deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})["id"]
+    return run_id
 
 
 def runs(env: dict[str, str], state: str) -> list[dict[str, Any]]:

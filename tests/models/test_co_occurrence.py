@@ -155,19 +155,26 @@ def test_small_baskets_outweigh_large_ones() -> None:
     assert mixed.select("product_id", "n_xy").rows() == [("c", 1), ("b", 2)]
 
 
-def test_orders_of_one_hash_are_told_apart() -> None:
-    """Ordering by id, as where two ids have one hash, puts the same lines side by side as ordering by hash."""
-    lines = pl.DataFrame(
-        [("o2", 1.0, 0), ("o1", 2.0, 1), ("o2", 1.0, 2), ("o3", 3.0, 0), ("o1", 2.0, 0)],
-        schema={"order_id": pl.String, "age_days": pl.Float64, "column": pl.Int32},
-        orient="row",
-    )
-    by_id, starts = co_occurrence._by_order_id(lines)
-    assert by_id["order_id"].to_list() == ["o1", "o1", "o2", "o2", "o3"]
-    assert starts.tolist() == [0, 2, 4]
-    by_hash, hash_starts = co_occurrence._by_order(lines)
-    assert sorted(np.diff(hash_starts, append=len(lines))) == [1, 2, 2]
-    assert by_hash["order_id"].n_unique() == len(hash_starts) == 3
+def test_orders_of_one_key_are_told_apart() -> None:
+    """Rows of two orders whose keys are equal, lying mixed, come side by side by their second hash; the others stay."""
+    rows, keys = np.array([4, 0, 1, 2, 3, 5], dtype=np.uint32), np.array([1, 7, 7, 7, 7, 9], dtype=np.uint64)
+    second = pl.Series([20, 10, 20, 10, 33, 10], dtype=pl.UInt64)
+    placed, starts = co_occurrence._told_apart(rows, keys, second)
+    assert placed.to_list() == [4, 1, 3, 0, 2, 5]
+    assert starts.tolist() == [0, 1, 3, 5]
+
+
+@QUICK
+@given(orders=st.lists(st.sampled_from(LETTERS), min_size=1), block=st.integers(1, 5))
+def test_rows_of_an_order_lie_side_by_side(orders: list[str], block: int) -> None:
+    """Each order is one run, whatever the size of the blocks, and its least value is found."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(co_occurrence, "BLOCK", block)
+        rows, starts = co_occurrence._by_order(pl.Series(orders))
+        least = co_occurrence._least(pl.Series(range(len(orders))), rows, starts)
+    runs = [[orders[row] for row in run] for run in np.split(rows.to_numpy(), starts[1:])]
+    assert sorted(len(set(run)) for run in runs) == [1] * len(set(orders))
+    assert [orders.index(run[0]) for run in runs] == least.tolist()
 
 
 def test_equal_partners_are_cut_by_popularity_then_id() -> None:

@@ -135,6 +135,13 @@ def test_nothing_to_learn_from_is_nothing_judged() -> None:
         assert set(found.readiness()) == {row.kind for row in RECOMMENDERS if row.judged}
 
 
+def test_a_kind_without_lists_says_what_is_shown_instead() -> None:
+    """Nobody viewed anything: the line of a trusted kind does not promise lists that there are not."""
+    found = evaluate(shop_of_couples(200), SPLIT, 1.0, silent, gate_only=True)
+    assert found.readiness()["frequently-viewed"].endswith("until then its own lists are shown")
+    assert found.readiness({"frequently-viewed"})["frequently-viewed"].endswith("until then best sellers are shown")
+
+
 def test_shuffled_rows_give_the_same_verdicts() -> None:
     """To the last digit, and as JSON."""
     shop = shop_of_couples(400)
