@@ -11,13 +11,14 @@ exponent of its CPU with baskets; --larger 0 leaves that out.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import math
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def main() -> None:
         _run(given.contender, given.lines)
         return
     n_larger = 10 * given.baskets if given.larger is None else given.larger
-    installed = [name for name in WHAT if name != "lenskit" or importlib.util.find_spec("lenskit")]
+    installed = [name for name in WHAT if name != "lenskit" or find_spec("lenskit")]
     found: dict[str, list[dict[str, float]]] = {name: [] for name in [*WHAT, "larger"]}
     with tempfile.TemporaryDirectory(prefix="upsell-bench-") as folder:
         lines, larger = Path(folder) / "lines.parquet", Path(folder) / "larger.parquet"
@@ -110,12 +111,15 @@ def implicit(lines: pl.DataFrame) -> int:
 
 def lenskit(lines: pl.DataFrame) -> int:
     """ItemKNNScorer of implicit feedback on orders as users, ids to ids."""
-    from lenskit.data import from_interactions_df
-    from lenskit.knn import ItemKNNScorer
-
-    named = lines.select(pl.col("order_id").alias("user_id"), pl.col("product_id").alias("item_id"))
-    model = ItemKNNScorer(feedback="implicit", save_nbrs=PARTNERS, max_nbrs=PARTNERS)
-    model.train(from_interactions_df(named.to_pandas(use_pyarrow_extension_array=True)))
+    # types of neither are known where it is not installed
+    pa, data, knn = (import_module(name) for name in ("pyarrow", "lenskit.data", "lenskit.knn"))
+    named = lines.select(pl.col("order_id").alias("user_id"), pl.col("product_id").alias("item_id")).to_arrow()
+    builder = data.DatasetBuilder()
+    # it knows no large texts
+    texts = named.cast(pa.schema([(name, pa.string()) for name in named.column_names]))
+    builder.add_interactions("order", texts, entities=["user", "item"], missing="insert", default=True)
+    model = knn.ItemKNNScorer(feedback="implicit", save_nbrs=PARTNERS, max_nbrs=PARTNERS)
+    model.train(builder.build())
     return int(model.item_counts.sum())
 
 
@@ -150,19 +154,19 @@ def _coded(lines: pl.DataFrame) -> sparse.csr_matrix:
 
 def _apart(name: str, lines: Path) -> dict[str, float]:
     command = [sys.executable, "-m", "bench.co_purchase", "--contender", name, "--lines", str(lines)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 
 def _run(name: str, path: Path) -> None:
     lines = pl.read_parquet(path)
     # modules load before the clock starts
     CONTENDERS[name](lines.head(1_000))
-    held = _peak_mb()
+    held = peak_mb()
     spent = cost(lambda: CONTENDERS[name](lines))
-    print(json.dumps({"cpu": spent.cpu, "wall": spent.wall, "peak_mb": _peak_mb(), "added_mb": _peak_mb() - held}))
+    print(json.dumps({"cpu": spent.cpu, "wall": spent.wall, "peak_mb": peak_mb(), "added_mb": peak_mb() - held}))
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     """Of this process alone: ru_maxrss would start with what the parent held when it started us."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024

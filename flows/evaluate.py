@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,21 +21,24 @@ def evaluate_company(settings: Settings, company: str, split_at: datetime | None
     """Extract what is new, then judge every kind and every rival: trained on what came before `split_at` (default: the
     company's last tenth, at most 14 days), judged on what came after. Publishes nothing.
 
-    Raises CheckFailed where the company has no event before, or none after, the split.
+    Where all events share one instant, only what needs no time can be judged. Raises CheckFailed where the company has no event
+    at all, or none before, or none after, a given split.
     """
     store = open_store(settings.snapshots, settings.local_dir / "cache")
     snapshot = extract(settings, store, company, datetime.now(UTC), progress)
     derive(store, snapshot)
     features = read_features(store, snapshot)
-    split_at = split_at or held_out_from(features)
-    before = features.before(split_at)
-    sides = before.baskets.height + before.views.height, features.baskets.height + features.views.height
-    if not 0 < sides[0] < sides[1]:
+    n_events = features.baskets.height + features.views.height
+    if not n_events:
+        raise CheckFailed(f"{company} has no event yet: load orders or views, or wait for them.")
+    before = features.before(split_at) if split_at else None
+    n_before = before.baskets.height + before.views.height if before else n_events
+    if split_at and not 0 < n_before < n_events:
         raise CheckFailed(
-            f"{company}: {sides[0]:,} of {sides[1]:,} events lie before {split_at.isoformat()}: choose --split-at between "
+            f"{company}: {n_before:,} of {n_events:,} events lie before {split_at.isoformat()}: choose --split-at between "
             "the company's first and last event."
         )
-    return evaluate(features, split_at, settings.gates(company).quality, progress)
+    return evaluate(features, split_at or held_out_from(features), settings.gates(company).quality, progress)
 
 
 def evaluation_table(company: str, evaluation: Evaluation) -> str:
@@ -62,7 +66,7 @@ def method_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
         rows.append({**about, "method": "ours", **document["ours"], "over": None})
         ranked = sorted(document["rivals"].items(), key=lambda item: -item[1]["hitRate"]["value"])
         for name, figures in ranked:
-            rows.append({**about, "method": name, **figures, "over": document["against"][name]["ratio"]})
+            rows.append({**about, "method": name, **figures, "over": asdict(verdict.against[name].ratio)})
     return rows
 
 

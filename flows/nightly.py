@@ -20,7 +20,7 @@ import stamina
 import sql
 from flows.connections import postgres
 from flows.derive import UNKNOWN_PRODUCTS, derive, read_features
-from flows.errors import ServiceUnavailable, UpsellError
+from flows.errors import ServiceUnavailable, SettingsError, UpsellError
 from flows.extract import extract
 from flows.object_store import open_store
 from flows.publish import publish
@@ -32,6 +32,7 @@ from models.snapshot import instant
 
 Progress = Callable[[str, int, int], None]
 ATTEMPTS = 3
+FIRST_YEAR, LAST_YEAR = 1900, 2199
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,11 @@ def night(settings: Settings, chosen: list[str] | None, watermark: datetime, pro
 
 
 def as_of_utc(as_of: datetime | None) -> datetime:
-    """The watermark of a night: `as_of` (without a zone: UTC), or now."""
+    """The watermark of a night: `as_of` (without a zone: UTC), or now. Raises SettingsError for a year that no shop has."""
     if as_of is None:
         return datetime.now(UTC)
+    if not FIRST_YEAR <= as_of.year <= LAST_YEAR:
+        raise SettingsError(f"{as_of.isoformat()} cannot be used: give an instant of the years {FIRST_YEAR} to {LAST_YEAR}.")
     return as_of.replace(tzinfo=UTC) if as_of.tzinfo is None else as_of.astimezone(UTC)
 
 

@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 
+import polars as pl
+
 from flows.errors import CheckFailed
 from flows.layout import generation_key
 from flows.object_store import ObjectStore, parquet_bytes
@@ -16,7 +18,7 @@ from models.evaluation import Evaluation
 from models.features import Features
 from models.generation import Kind, Manifest
 from models.page import page
-from models.recommenders import RECOMMENDERS, faults
+from models.recommenders import RECOMMENDERS, Recommender, faults
 from models.snapshot import Snapshot, stamp
 
 
@@ -38,11 +40,12 @@ def train(
     files: dict[str, bytes] = {"products": parquet_bytes(features.products.sort("product_id"))}
     features = replace(features, choices=evaluation.choices)
     withheld = evaluation.withheld()
-    kinds = []
+    kinds, without_lists = [], set()
     for done, recommender in enumerate(RECOMMENDERS, start=1):
         frame = recommender.recommend(features)
-        if recommender.kind in withheld:
-            frame = frame.clear()
+        if recommender.kind in withheld or frame.is_empty():
+            without_lists.add(recommender.kind)
+            frame = _stand_in(recommender, features, frame.clear())
         if wrong := faults(frame, eligible):
             raise CheckFailed(f"{features.company}: {recommender.kind} may not be published: {'; '.join(wrong)}.")
         section = recommender.section(features) if recommender.section else None
@@ -62,7 +65,7 @@ def train(
             "quarantined": quarantined,
             "ignoredConfiguration": features.config.ignored,
             "choices": evaluation.choices,
-            "readiness": evaluation.readiness({kind.kind for kind in kinds if not kind.n_items}),
+            "readiness": evaluation.readiness(without_lists),
             "withheld": withheld,
         },
         code_version=version("smart-upsell"),
@@ -76,6 +79,13 @@ def train(
     # last: a generation exists once its manifest does
     store.put(generation_key(features.company, manifest.id, "manifest.json"), manifest.to_json())
     return manifest
+
+
+def _stand_in(recommender: Recommender, features: Features, nothing: pl.DataFrame) -> pl.DataFrame:
+    """Best sellers in the kind's columns, where it has any to show on its pages; `nothing` is its empty frame."""
+    if recommender.stand_in is None:
+        return nothing
+    return pl.concat([nothing, recommender.stand_in(features)], how="diagonal_relaxed").select(nothing.columns)
 
 
 def _counts(features: Features) -> dict[str, int]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import polars as pl
 
 from models import own_evidence
 from models.features import Features
-from models.generation import WHOLE_COMPANY
 from models.own_evidence import Rule
-from models.popularity import LIST_SCHEMA, best_of
+from models.popularity import LIST_SCHEMA, best_of, by_page, of_pages
 from models.similar_titles import Titles
 
 SCHEMA = {
@@ -39,36 +40,41 @@ def also_bought(features: Features) -> pl.DataFrame:
     unknown); boostInStock puts what is in stock ahead within each link of own evidence.
     """
     rule = Rule(**features.choices.get("also-bought", {}))
+    shop = shop_of(features)
     pages = features.shown().select(pl.col("product_id").alias("anchor_id"), "category_id")
-    candidates = candidates_of(features)
-    pairs = own_evidence.counted(features, candidates["product_id"], rule)
-    return lists(features, rule, pairs, pages, candidates, Titles(features.products))
+    pairs = own_evidence.counted(features, shop.candidates["product_id"], rule, shop.titles)
+    return lists(shop, rule, pairs, pages)
 
 
-def candidates_of(features: Features) -> pl.DataFrame:
-    """product_id, category_id of what may stand in a list: eligible, and in no category of excludeCategories."""
-    names = features.config.also_bought["excludeCategories"]
-    excluded = pl.col("category_id").is_in(names) | pl.col("category").is_in(names)
-    return features.eligible().filter(~excluded.fill_null(False)).select("product_id", "category_id")
+@dataclass(frozen=True)
+class Shop:
+    """What is the same for every rule. candidates: product_id, category_id of what may stand in a list. popular: best_of them."""
+
+    features: Features
+    candidates: pl.DataFrame
+    titles: Titles
+    popular: pl.DataFrame
 
 
-def lists(
-    features: Features, rule: Rule, pairs: pl.DataFrame, pages: pl.DataFrame, candidates: pl.DataFrame, titles: Titles
-) -> pl.DataFrame:
+def shop_of(features: Features) -> Shop:
+    """What also_bought makes its lists from."""
+    candidates = _candidates(features)
+    return Shop(features, candidates, Titles(features.products), best_of(features, candidates))
+
+
+def lists(shop: Shop, rule: Rule, pairs: pl.DataFrame, pages: pl.DataFrame) -> pl.DataFrame:
     """The lists of `pages` (anchor_id, category_id) from the pairs that own_evidence.counted has found."""
-    max_results = features.config.also_bought["maxResults"]
-    own = own_evidence.ranked(pairs.join(pages, on="anchor_id", how="semi"), rule, features, titles)
+    max_results = shop.features.config.also_bought["maxResults"]
+    own = own_evidence.ranked(pairs.join(pages, on="anchor_id", how="semi"), rule, shop.features)
     if rule.nearby:
         lacking = _lacking(pages, own, max_results)["anchor_id"]
-        near = own_evidence.similar(lacking, candidates["product_id"], max_results, features, titles)
+        near = own_evidence.similar(lacking, shop.candidates["product_id"], max_results, shop.features, shop.titles)
         own = pl.concat([own, near]).unique(["anchor_id", "product_id"], keep="first", maintain_order=True)
     else:
         # a product of no category fills from the company
-        pages, candidates = (
-            frame.with_columns(pl.lit(None, dtype=pl.String).alias("category_id")) for frame in (pages, candidates)
-        )
+        pages = pages.with_columns(pl.lit(None, dtype=pl.String).alias("category_id"))
     return (
-        pl.concat([own, _fill(features, candidates, _lacking(pages, own, max_results))], how="diagonal_relaxed")
+        pl.concat([own, _best_sellers(shop, _lacking(pages, own, max_results), max_results)], how="diagonal_relaxed")
         .filter(pl.col("anchor_id") != pl.col("product_id"))
         .sort("anchor_id", "link", "link_rank")
         .unique(["anchor_id", "product_id"], keep="first", maintain_order=True)
@@ -78,34 +84,24 @@ def lists(
     )
 
 
+def _candidates(features: Features) -> pl.DataFrame:
+    """Eligible, and in no category of excludeCategories."""
+    names = features.config.also_bought["excludeCategories"]
+    excluded = pl.col("category_id").is_in(names) | pl.col("category").is_in(names)
+    return features.eligible().filter(~excluded.fill_null(False)).select("product_id", "category_id")
+
+
+def best_sellers(features: Features) -> pl.DataFrame:
+    """What stands in for every page where its own evidence may not be shown: of excludeCategories nothing either."""
+    return of_pages(features, _candidates(features), features.config.also_bought["maxResults"])
+
+
+def _best_sellers(shop: Shop, lacking: pl.DataFrame, max_results: int) -> pl.DataFrame:
+    found = by_page(shop.popular, lacking, max_results)
+    return found.with_columns(pl.col("link") + len(own_evidence.SOURCES))
+
+
 def _lacking(pages: pl.DataFrame, own: pl.DataFrame, max_results: int) -> pl.DataFrame:
     """Pages whose own evidence leaves room."""
     counts = own.group_by("anchor_id").agg(pl.len().alias("n_own"))
     return pages.join(counts, on="anchor_id", how="left").filter(pl.col("n_own").fill_null(0) < max_results).drop("n_own")
-
-
-def _fill(features: Features, candidates: pl.DataFrame, lacking: pl.DataFrame) -> pl.DataFrame:
-    """Best sellers for the pages whose own evidence leaves room: of the page's category, then of the company.
-
-    Pages of a category share one list. One item more than a page shows is enough of it: what a page drops of the list, its own
-    product and what it already has, leaves as many as it lacks.
-    """
-    max_results = features.config.also_bought["maxResults"]
-    categories = lacking.select("category_id").unique()
-    best = best_of(features, candidates).rename({"anchor_id": "list_id", "rank": "list_rank"})
-    company = best.filter(pl.col("list_id") == WHOLE_COMPANY).drop("list_id")
-    first = len(own_evidence.SOURCES)
-    links = [
-        (first, " of the category", categories.join(best, left_on="category_id", right_on="list_id")),
-        (first + 1, " of the shop", categories.join(company, how="cross")),
-    ]
-    shared = (
-        pl.concat([rows.with_columns(pl.col("source") + words, pl.lit(link).alias("link")) for link, words, rows in links])
-        .sort("category_id", "link", "list_rank")
-        .unique(["category_id", "product_id"], keep="first", maintain_order=True)
-        .with_columns(pl.int_range(pl.len()).over("category_id").alias("link_rank"))
-        .filter(pl.col("link_rank") <= max_results)
-    )
-    return (
-        lacking.select("anchor_id", "category_id").join(shared, on="category_id", nulls_equal=True).drop("category_id", "list_rank")
-    )

@@ -10,10 +10,9 @@ import numpy as np
 import polars as pl
 
 from models import own_evidence, scores
-from models.also_bought import candidates_of, lists
+from models.also_bought import lists, shop_of
 from models.features import Features
 from models.own_evidence import Rule
-from models.similar_titles import Titles
 
 MAX_ORDERS = 3_000
 ENOUGH_ORDERS = 200
@@ -67,8 +66,7 @@ class Trial:
 
     def __post_init__(self) -> None:
         self.train = self.features.before(self.split_at)
-        self._candidates = candidates_of(self.train)
-        self._titles = Titles(self.train.products)
+        self._shop = shop_of(self.train)
         self._lines = _later_lines(self.features, self.split_at)
         anchors = self._lines.select("product_id").unique()
         self._pages = self.train.shown().join(anchors, on="product_id", how="semi")
@@ -84,8 +82,9 @@ class Trial:
     def _judged(self, rule: Rule) -> np.ndarray:
         counting = (rule.half_life_days, rule.score == "corrected")
         if counting not in self._pairs:
-            self._pairs[counting] = own_evidence.counted(self.train, self._candidates["product_id"], rule)
-        found = lists(self.train, rule, self._pairs[counting], self._pages, self._candidates, self._titles)
+            pairs = own_evidence.counted(self.train, self._shop.candidates["product_id"], rule, self._shop.titles)
+            self._pairs[counting] = pairs.join(self._pages, on="anchor_id", how="semi")
+        found = lists(self._shop, rule, self._pairs[counting], self._pages)
         hit = self._lines.join(found.select("anchor_id", "product_id"), left_on="product_id", right_on="anchor_id").join(
             self._lines, left_on=["order", "product_id_right"], right_on=["order", "product_id"], how="semi"
         )

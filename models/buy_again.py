@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from models import candidates, repurchase
+from models import repurchase
 from models.als import WINDOW_DAYS
+from models.demand import demand
 from models.features import Features
 from models.popularity import LIST_SCHEMA
 
@@ -52,7 +53,7 @@ def _products(features: Features, days: pl.DataFrame) -> pl.DataFrame:
     intervals = repurchase.intervals(days)
     n, share = pl.col("n_customers"), pl.col("repeat_share")
     company = (n * share).sum() / n.sum()
-    trends = pl.Series("trend", candidates.demand(features, intervals["product_id"]).trend, dtype=pl.Float64)
+    trends = pl.Series("trend", demand(features, intervals["product_id"]).trend, dtype=pl.Float64)
     shrunk = (n * share + PRIOR_CUSTOMERS * company) / (n + PRIOR_CUSTOMERS)
     return intervals.with_columns(shrunk.alias("comes_back"), trends)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +13,12 @@ from scipy import sparse
 from models import als, content, item_knn
 from models.als import VISIT_WEIGHT, WINDOW_DAYS, ByNorm, Factors, Interactions
 from models.blending import largest, standardised
+from models.demand import Demand, demand
 from models.features import Features
-from models.popularity import HALF_LIFE_DAYS
 
 PARTS = ("als", "orders", "visits", "content", "popularity", "trend")
 CUSTOMERS = 256
 BY_FACTORS, BY_NEIGHBOURS, BEST_SELLERS = 200, 50, 50
-RISING_HALF_LIFE_DAYS = 7.0
-COUNTED_DAYS = 30
 # a rise is lifted by its square root when candidates are drawn
 LIFT = 0.5
 LEAST_INTEREST = 1e-3
@@ -27,21 +26,11 @@ LEFT_OUT = -1
 
 
 @dataclass(frozen=True)
-class Demand:
-    """Per product, popularity: ln(1 + orders), an order halving in 30 days; trend: ln of its orders, halving in 7 days, over what
-    its share of all orders lets expect, both + 1; n_recent: orders of the last COUNTED_DAYS days."""
-
-    popularity: np.ndarray
-    trend: np.ndarray
-    n_recent: np.ndarray
-
-
-@dataclass(frozen=True)
 class Model:
     """Everything learnt of one company. Arrays and matrices are in the order of `known`'s customers and products.
 
     allowed: which products may be recommended. drawn: factors of those, lifted by trend. by_orders, by_visits, by_content:
-    neighbours (products x products). n_choosers: customers with an event of the product.
+    neighbours (products x products). best_sellers: codes of the BEST_SELLERS. n_choosers: customers with an event of the product.
     """
 
     known: Interactions
@@ -52,6 +41,7 @@ class Model:
     by_visits: sparse.csr_matrix
     by_content: sparse.csr_matrix
     demand: Demand
+    best_sellers: np.ndarray
     n_choosers: np.ndarray
 
 
@@ -91,37 +81,35 @@ def with_factors(features: Features, known: Interactions, factors: Factors) -> M
         by_visits=item_knn.neighbours(_visits(features, known.products), allowed),
         by_content=content.neighbours(catalogue, allowed),
         demand=demanded,
+        best_sellers=_best_sellers(demanded.popularity, allowed),
         n_choosers=np.bincount((known.ordered + known.visited).indices, minlength=len(known.products)),
     )
 
 
-def scored(model: Model, rows: np.ndarray, without: sparse.csr_matrix) -> Scored:
-    """Candidates of the customers `rows`, none that `without` (customers x products) has an entry for.
+def tiles(model: Model, rows: np.ndarray, without: sparse.csr_matrix) -> Iterator[Scored]:
+    """Candidates of the customers `rows`, CUSTOMERS at a time; none that `without` (customers x products) has an entry for.
 
     A candidate is among the BY_FACTORS best by ALS and trend, the BY_NEIGHBOURS nearest by orders, visits or content, or the
-    BEST_SELLERS. Nothing but a tile of CUSTOMERS is meant to be asked for at once.
+    BEST_SELLERS.
     """
-    n_products, out = len(model.allowed), without[rows]
-    ordered, visited = model.known.ordered[rows], model.known.visited[rows]
-    history = (ordered + VISIT_WEIGHT * visited).tocsr()
-    near = {
-        name: item_knn.scores(own, neighbours)
-        for name, own, neighbours in (
-            ("orders", ordered, model.by_orders),
-            ("visits", visited, model.by_visits),
-            ("content", history, model.by_content),
-        )
-    }
-    # one place per cell of the tile: to look a cell up there takes a tenth of a search among sorted keys
-    place = np.zeros(len(rows) * n_products, np.int32)
+    # to look a cell up in one place per cell takes a tenth of a search among sorted keys; made once, since it is large
+    place = np.zeros(min(CUSTOMERS, len(rows)) * len(model.allowed), np.int32)
+    for start in range(0, len(rows), CUSTOMERS):
+        tile = rows[start : start + CUSTOMERS]
+        yield _scored(model, tile, without[tile], place)
+
+
+def _scored(model: Model, rows: np.ndarray, out: sparse.csr_matrix, place: np.ndarray) -> Scored:
+    near = _near(model, rows)
     place[_keys(out)] = LEFT_OUT
-    keys = [_by_factors(model, rows, out), _best_sellers(model, len(rows))]
-    keys += [_nearest(weighed, place) for weighed, _ in near.values()]
+    sold = np.arange(len(rows))[:, None] * len(model.allowed) + model.best_sellers
+    keys = [_by_factors(model, rows, out), sold.ravel(), *(_nearest(weighed, place) for weighed, _ in near.values())]
     key = np.sort(np.concatenate(keys))
     key = key[(np.diff(key, prepend=-1) > 0) & (place[key] != LEFT_OUT)]
     place[key] = np.arange(1, len(key) + 1)
-    row, product = np.divmod(key, n_products)
     found = {name: _values(weighed, counts, place, len(key)) for name, (weighed, counts) in near.items()}
+    place[key] = place[_keys(out)] = 0
+    row, product = np.divmod(key, len(model.allowed))
     interest = np.einsum("ij,ij->i", model.factors.customers[rows[row]], model.factors.products[product])
     raw = {
         "als": np.log(np.maximum(interest, LEAST_INTEREST)),
@@ -134,18 +122,15 @@ def scored(model: Model, rows: np.ndarray, without: sparse.csr_matrix) -> Scored
     return Scored(len(rows), row, product, parts, n_alike)
 
 
-def demand(features: Features, products: pl.Series) -> Demand:
-    """What was ordered of `products` (ids, sorted) in the last WINDOW_DAYS days; what was visited, where nothing was ordered."""
-    baskets, views = features.recent_baskets(WINDOW_DAYS), features.recent_views(WINDOW_DAYS)
-    visits = views.group_by("session_id", "product_id").agg(pl.col("age_days").min())
-    events = (visits if baskets.is_empty() else baskets).select("product_id", "age_days")
-    placed = events.join(products.to_frame("product_id").with_row_index("column"), on="product_id").sort("column", "age_days")
-    column, age, n = placed["column"].to_numpy().astype(np.int64), placed["age_days"].to_numpy(), len(products)
-    rising, lately = (np.bincount(column, np.exp2(-age / days), n) for days in (RISING_HALF_LIFE_DAYS, HALF_LIFE_DAYS))
-    every = np.bincount(column, minlength=n)
-    expected = every * (rising.sum() / max(1, every.sum()))
-    n_recent = np.bincount(column[age < COUNTED_DAYS], minlength=n)
-    return Demand(np.log1p(lately), np.log((rising + 1) / (expected + 1)), n_recent)
+def _near(model: Model, rows: np.ndarray) -> dict[str, tuple[sparse.csr_matrix, sparse.csr_matrix]]:
+    """item_knn.scores of each kind of neighbours."""
+    ordered, visited = model.known.ordered[rows], model.known.visited[rows]
+    history = (ordered + VISIT_WEIGHT * visited).tocsr()
+    return {
+        "orders": item_knn.scores(ordered, model.by_orders),
+        "visits": item_knn.scores(visited, model.by_visits),
+        "content": item_knn.scores(history, model.by_content),
+    }
 
 
 def coded(pairs: pl.DataFrame, known: Interactions) -> sparse.csr_matrix:
@@ -176,11 +161,10 @@ def _by_factors(model: Model, rows: np.ndarray, out: sparse.csr_matrix) -> np.nd
     return keys
 
 
-def _best_sellers(model: Model, n_rows: int) -> np.ndarray:
-    codes = np.flatnonzero(model.allowed)
-    best = codes[np.lexsort((codes, -model.demand.popularity[codes]))][:BEST_SELLERS]
-    keys: np.ndarray = np.arange(n_rows)[:, None] * len(model.allowed) + best
-    return keys.ravel()
+def _best_sellers(popularity: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    codes = np.flatnonzero(allowed)
+    best: np.ndarray = codes[np.lexsort((codes, -popularity[codes]))][:BEST_SELLERS]
+    return best
 
 
 def _nearest(weighed: sparse.csr_matrix, place: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from models import als, candidates, tasks
 from models.als import Factors, Interactions
-from models.candidates import CUSTOMERS, PARTS, Model
+from models.candidates import CUSTOMERS, PARTS, Model, Scored
 from models.features import Features
 from models.tasks import HeldOut
 from models.you_might_like import default_weights, left_out
@@ -23,13 +23,13 @@ MAX_CUSTOMERS = 5_000
 MAX_EVENTS = 2_000_000
 K = 10
 # regularization and alpha belong together: the more an event weighs, the more it takes to hold it (Rendle et al., RecSys 2022)
-GRID = ((5.0, 1.0), (20.0, 1.0), (20.0, 3.0), (40.0, 3.0))
-# half of the usual: enough to tell the points apart
+GRID = ((5.0, 1.0), (20.0, 1.0), (20.0, 3.0))
+# half of the usual: enough to tell the points apart and to weigh the parts by
 ITERATIONS = 6
 STEPS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0)
 ROUNDS = 2
 # what a weight must add to recall at K before it is believed
-MIN_GAIN = 5e-4
+MIN_GAIN = 2e-3
 # far below every blend, and still a number that sums
 ABSENT = -1e9
 
@@ -126,29 +126,28 @@ def _recall_of_als(factors: Factors, held: Held, without: sparse.csr_matrix) -> 
 
 
 def _candidates(model: Model, held: Held, without: sparse.csr_matrix) -> Candidates:
-    tiles = [_tile(model, held, without, start) for start in range(0, len(held.rows), CUSTOMERS)]
+    found = enumerate(candidates.tiles(model, held.rows, without))
+    tiles = [_tile(each, held.wanted[number * CUSTOMERS : (number + 1) * CUSTOMERS]) for number, each in found]
     width = max(hit.shape[1] for _, hit in tiles)
     values = [np.pad(parts, ((0, 0), (0, 0), (0, width - parts.shape[2]))) for parts, _ in tiles]
     for tile, (parts, _) in zip(values, tiles, strict=True):
         tile[-1, :, parts.shape[2] :] = ABSENT
     hit = np.concatenate([np.pad(hit, ((0, 0), (0, width - hit.shape[1]))) for _, hit in tiles])
-    some = hit.any(axis=1)
+    some = np.asarray(hit.any(axis=1))
     n_wanted = np.clip(np.diff(held.wanted.indptr), 1, K)
     kept = np.ascontiguousarray(np.concatenate(values, axis=1)[:, some])
     return Candidates(kept, hit[some], n_wanted[some], len(some))
 
 
-def _tile(model: Model, held: Held, without: sparse.csr_matrix, start: int) -> tuple[np.ndarray, np.ndarray]:
+def _tile(found: Scored, wanted: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
     """Values and hits as in Candidates, of all queries of one tile of customers."""
-    tile = slice(start, start + CUSTOMERS)
-    found = candidates.scored(model, held.rows[tile], without)
     sizes = np.bincount(found.row, minlength=found.n_rows)
     cell = (found.row, np.arange(len(found.row)) - np.repeat(np.cumsum(sizes) - sizes, sizes))
     values = np.zeros((len(PARTS) + 1, found.n_rows, int(sizes.max())), np.float32)
     values[-1] = ABSENT
     values[(slice(None), *cell)] = np.stack([*(found.parts[part] for part in PARTS), np.zeros(len(found.row))])
     hit = np.zeros(values.shape[1:], dtype=bool)
-    hit[cell] = np.asarray(held.wanted[tile][found.row, found.product]).ravel() > 0
+    hit[cell] = np.asarray(wanted[found.row, found.product]).ravel() > 0
     return values, hit
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -103,13 +104,12 @@ def _incidence(baskets: pl.DataFrame, half_life_days: float) -> tuple[pl.DataFra
 
 def _least(values: pl.Series, rows: pl.Series, starts: np.ndarray) -> np.ndarray:
     """The least value of each order; in blocks, since a copy of all values in the order of `rows` is large."""
-    firsts = np.unique(np.searchsorted(starts, np.arange(0, len(rows), BLOCK)))
+    ends = np.append(starts, len(rows))
+    edges = np.unique(np.append(np.searchsorted(starts, np.arange(0, len(rows), BLOCK)), len(starts)))
     parts = []
-    for first, last in zip(firsts, [*firsts[1:], len(starts)], strict=True):
-        begin, end = starts[first], starts[last] if last < len(starts) else len(rows)
-        if first < last:
-            found = values.gather(rows[int(begin) : int(end)]).to_numpy()
-            parts.append(np.minimum.reduceat(found, starts[first:last] - begin))
+    for first, last in pairwise(edges):
+        found = values.gather(rows[int(ends[first]) : int(ends[last])]).to_numpy()
+        parts.append(np.minimum.reduceat(found, starts[first:last] - starts[first]))
     return np.concatenate(parts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from math import isfinite
 from typing import Any
 
 import polars as pl
@@ -67,7 +68,7 @@ class Verdict:
             "bestRival": self.best_rival,
             "ours": self.ours.to_json() if self.ours else None,
             "rivals": {name: row.to_json() for name, row in self.rivals.items()},
-            "against": {name: asdict(row) for name, row in self.against.items()},
+            "against": {name: _finite(asdict(row)) for name, row in self.against.items()},
         }
 
 
@@ -165,6 +166,11 @@ def _judge(
         rivals={name: figures(rows, held_out, judged.k) for name, rows in answers.items()},
         against={name: compare(ours, rows, held_out, judged.k) for name, rows in answers.items()},
     )
+
+
+def _finite(comparison: dict[str, dict[str, float]]) -> dict[str, dict[str, float | None]]:
+    """A comparison as JSON can hold it: the ratio over a rival that never hits is no number."""
+    return {name: {key: value if isfinite(value) else None for key, value in row.items()} for name, row in comparison.items()}
 
 
 def by_anchor(frame: pl.DataFrame, held_out: HeldOut) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from models import scores, sessions
 from models.conversion_lift import LIFT, conversion_lift
 from models.features import Features
 from models.filling import filled
-from models.popularity import LIST_SCHEMA
+from models.popularity import LIST_SCHEMA, of_pages
 
 MAX_RESULTS = 10
 # not "co-view": also bought has a link of that name, which may stand behind this one
@@ -54,6 +54,11 @@ def frequently_viewed(features: Features) -> pl.DataFrame:
         *conversion_lift(n_with, bought_with, n_without, bought_without),
     ).with_columns(words.alias("reason"))
     return filled(features, own, MAX_RESULTS, SCHEMA)
+
+
+def best_sellers(features: Features) -> pl.DataFrame:
+    """What stands in for every page where nothing may be said of visits."""
+    return of_pages(features, features.eligible(), MAX_RESULTS)
 
 
 def co_viewed(features: Features, seen: sessions.Visits) -> pl.DataFrame:

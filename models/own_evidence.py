@@ -50,10 +50,10 @@ SCORES: dict[str, Callable[[Rule], pl.Expr]] = {
 }
 
 
-def counted(features: Features, candidates: pl.Series, rule: Rule) -> pl.DataFrame:
+def counted(features: Features, candidates: pl.Series, rule: Rule, titles: Titles) -> pl.DataFrame:
     """Pairs of at least minCoOccurrences, from orders in the window, from orders of all time (where some are older) and from
-    visits in the window: the columns of co_occurrence, link, n_baskets, window_days, expected (if independent), lift, llr, and
-    expected_of_others where the rule's score asks for it.
+    visits in the window: the columns of co_occurrence, link, n_baskets, window_days, expected (if independent), lift, llr,
+    similarity (of the names, 0..1), and expected_of_others where the rule's score asks for it.
 
     What is evidence, the window says; what is likelier, all orders do: pairs in the window have the weights of all time, in which
     old orders have decayed.
@@ -67,21 +67,22 @@ def counted(features: Features, candidates: pl.Series, rule: Rule) -> pl.DataFra
             enough = enough.with_columns(_expected_of_others(enough, baskets))
         whole = {"link": link, "n_baskets": statistics.n_baskets, "window_days": days}
         found.append(enough.with_columns(pl.lit(value, dtype=pl.Int64).alias(name) for name, value in whole.items()))
-    return _with_weights_of_all_time(pl.concat(found)).with_columns(
+    weighted = _with_weights_of_all_time(pl.concat(found))
+    return weighted.with_columns(
+        titles.similarity(weighted),
         scores.expected(_N_X, _N_Y, _N).alias("expected"),
         scores.lift(_N_XY, _N_X, _N_Y, _N).alias("lift"),
         scores.llr(_N_XY, _N_X, _N_Y, _N).alias("llr"),
     )
 
 
-def ranked(pairs: pl.DataFrame, rule: Rule, features: Features, titles: Titles) -> pl.DataFrame:
+def ranked(pairs: pl.DataFrame, rule: Rule, features: Features) -> pl.DataFrame:
     """LIST of the pairs that pass the gate; link_rank from 0 within anchor and link, best score first, equal ones by n_xy, n_y
     and id; a product stands in the first of an anchor's links that has it."""
     passed = pairs.filter(pl.col("llr") >= rule.gate)
-    known = passed.with_columns(titles.similarity(passed))
     alike = (1 + rule.title * pl.col("similarity")) / (1 + rule.title)
     words = pl.format("{} of {} {}; {} times as often as by chance", "n_xy", "n_x", _name("link", UNITS), pl.col("lift").round(1))
-    scored = known.with_columns((SCORES[rule.score](rule) * alike).alias("score"), words.alias("reason"))
+    scored = passed.with_columns((SCORES[rule.score](rule) * alike).alias("score"), words.alias("reason"))
     return _listed(scored, features)
 
 

@@ -92,6 +92,45 @@ def _others(features: Features, candidates: pl.DataFrame, best: pl.DataFrame) ->
     return lacking.select(columns[name].cast(dtype).alias(name) for name, dtype in SCHEMA.items())
 
 
+def of_pages(features: Features, candidates: pl.DataFrame, max_results: int) -> pl.DataFrame:
+    """Best sellers as recommendations of every product that has a page: of its category, then of the company; never its own."""
+    pages = features.shown().select(pl.col("product_id").alias("anchor_id"), "category_id")
+    return (
+        by_page(best_of(features, candidates), pages, max_results)
+        .filter(pl.col("anchor_id") != pl.col("product_id"))
+        .sort("anchor_id", "link_rank")
+        .with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("anchor_id").alias("rank"))
+        .filter(pl.col("rank") <= max_results)
+        .select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
+    )
+
+
+def by_page(best: pl.DataFrame, pages: pl.DataFrame, max_results: int) -> pl.DataFrame:
+    """Rows of `best` (as best_of has them) for `pages` (anchor_id, category_id), with link (0 of the category, 1 of the shop), said
+    by the source, and link_rank from 0 over both.
+
+    Pages of a category share one list. One item more than a page shows is enough of it: what a page drops of the list, its own
+    product and what it already has, leaves as many as it lacks.
+    """
+    categories = pages.select("category_id").unique()
+    best = best.rename({"anchor_id": "list_id", "rank": "list_rank"})
+    company = best.filter(pl.col("list_id") == WHOLE_COMPANY).drop("list_id")
+    links = [
+        (0, " of the category", categories.join(best, left_on="category_id", right_on="list_id")),
+        (1, " of the shop", categories.join(company, how="cross")),
+    ]
+    shared = (
+        pl.concat([rows.with_columns(pl.col("source") + words, pl.lit(link).alias("link")) for link, words, rows in links])
+        .sort("category_id", "link", "list_rank")
+        .unique(["category_id", "product_id"], keep="first", maintain_order=True)
+        .with_columns(pl.int_range(pl.len()).over("category_id").alias("link_rank"))
+        .filter(pl.col("link_rank") <= max_results)
+    )
+    return (
+        pages.select("anchor_id", "category_id").join(shared, on="category_id", nulls_equal=True).drop("category_id", "list_rank")
+    )
+
+
 def _events(features: Features, candidates: pl.DataFrame, window_days: int) -> tuple[pl.DataFrame, str]:
     baskets = features.recent_baskets(window_days).join(candidates, on="product_id", how="semi")
     if not baskets.is_empty():

@@ -66,8 +66,8 @@ class Recommender:
 
     choose: takes features and the instant from which their days are held out, returns the JSON-able choice that `recommend`
     then finds in `features.choices[kind]`; {} where the held-out days are too few to choose by. form: of its payloads
-    (models/generation.py). bundles: made of the frame and shown behind its products. steady: whether its lists should resemble
-    those of the night before, so that the gates compare them.
+    (models/generation.py). stand_in: lists of pages where the kind is withheld or has none. bundles: made of the frame and shown
+    behind its products. steady: whether its lists should resemble those of the night before, so that the gates compare them.
     """
 
     kind: str
@@ -77,6 +77,7 @@ class Recommender:
     judged: tuple[Judged, ...] = ()
     choose: Callable[[Features, datetime], dict[str, Any]] | None = None
     form: str = ITEMS
+    stand_in: Callable[[Features], pl.DataFrame] | None = None
     bundles: Callable[[Features, pl.DataFrame], pl.DataFrame] | None = None
     steady: bool = True
 
@@ -123,6 +124,7 @@ RECOMMENDERS = (
             Judged("anchor to partner, a fifth of the orders", _of_share, PAIR_RIVALS, 100, ORDERS_OF_TWO),
         ),
         choose=also_bought_choice.choose,
+        stand_in=also_bought.best_sellers,
     ),
     Recommender(
         kind="frequently-viewed",
@@ -130,6 +132,7 @@ RECOMMENDERS = (
         evidence=frequently_viewed.EVIDENCE,
         section=page.frequently_viewed,
         judged=(Judged("page to another of the visit", tasks.also_viewed, PAGE_RIVALS, 100, "held-out visits of two products"),),
+        stand_in=frequently_viewed.best_sellers,
         bundles=bundling.bundles,
     ),
     Recommender(

@@ -156,22 +156,27 @@ def _tried(pairs: pl.DataFrame, seen: sessions.Visits, asked: pl.DataFrame) -> I
     """Each choice of the grid and how many of the queries it hits."""
     names = pl.concat([pairs["anchor_id"], pairs["product_id"], asked["product_id"], asked["viewed"].explode()]).unique().sort()
     codes = {name: code for code, name in enumerate(names)}
+    # codes sort as ids do, in a fraction of the time
+    coded = pairs.with_columns(
+        pl.col("anchor_id", "product_id").replace_strict(names, np.arange(len(names)), return_dtype=pl.Int64)
+    )
     n, n_asked = len(names), asked.height
     viewed = asked["viewed"].to_list()
-    known = sparse.csr_matrix(_cells([{codes[name] for name in one} for one in viewed]), shape=(n_asked, n))
+    known = _cells([{codes[name] for name in one} for one in viewed])[1]
     last = [[codes[name] for name in live_session.last_viewed(one, N_LAGS)] for one in viewed]
     lags = [sparse.csr_matrix(_cells([set(one[lag : lag + 1]) for one in last]), shape=(n_asked, n)) for lag in range(N_LAGS)]
+    asking = [
+        (lag_weights, sum(weight * lag for weight, lag in zip(lag_weights, lags, strict=False)).tocsr())
+        for lag_weights in map(_lag_weights, LAG_DECAY)
+    ]
     target = np.array([codes[name] for name in asked["product_id"]])
     for backward, popularity, prior in product(BACKWARD, POPULARITY, PRIOR):
         weighing = {"backward": backward, "popularity": popularity, "prior": prior}
-        cut = _neighbours(pairs, seen, weighing)
-        places = [[codes[name] for name in cut[column]] for column in ("anchor_id", "product_id")]
+        cut = _neighbours(coded, seen, weighing)
+        places = [cut[column].to_numpy() for column in ("anchor_id", "product_id")]
         weights = sparse.csr_matrix((cut["score"].to_numpy(), places), shape=(n, n))
-        pulls = [lag @ weights for lag in lags]
-        for decay in LAG_DECAY:
-            lag_weights = _lag_weights(decay)
-            scores = sum(weight * pull for weight, pull in zip(lag_weights, pulls, strict=False))
-            yield {**weighing, "lagWeights": lag_weights}, _hits((scores - scores.multiply(known)).tocsr(), target)
+        for lag_weights, last_viewed in asking:
+            yield {**weighing, "lagWeights": lag_weights}, _hits(last_viewed @ weights, target, known)
 
 
 def _lag_weights(decay: float) -> list[float]:
@@ -186,12 +191,15 @@ def _cells(columns: list[set[int]]) -> tuple[np.ndarray, tuple[np.ndarray, np.nd
     return np.ones(len(flat)), (rows, flat)
 
 
-def _hits(scores: sparse.csr_matrix, target: np.ndarray) -> int:
-    """Rows whose target has a score that fewer than K columns beat, by more or by an earlier place."""
-    scores = scores.copy()
+def _hits(scores: sparse.csr_matrix, target: np.ndarray, known: tuple[np.ndarray, np.ndarray]) -> int:
+    """Rows whose target has a score that fewer than K columns beat, by more or by an earlier place; `known` cells beat nothing."""
     scores.data = scores.data.round(live_session.DECIMALS)
     wanted = np.asarray(scores[np.arange(len(target)), target]).ravel()
     row = np.repeat(np.arange(len(target)), np.diff(scores.indptr))
-    above = (scores.data > wanted[row]) | ((scores.data == wanted[row]) & (scores.indices < target[row]))
-    n_above = np.bincount(row[above], minlength=len(target))
+
+    def above(row: np.ndarray, column: np.ndarray, score: np.ndarray) -> np.ndarray:
+        beats = (score > wanted[row]) | ((score == wanted[row]) & (column < target[row]))
+        return np.bincount(row[beats], minlength=len(target))
+
+    n_above = above(row, scores.indices, scores.data) - above(*known, np.asarray(scores[known]).ravel())
     return int(((wanted > 0) & (n_above < K)).sum())

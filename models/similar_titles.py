@@ -11,6 +11,7 @@ from sparse_dot_topn import sp_matmul_topn
 WORD = r"\w*\p{L}\w*\p{L}\w*"
 MOST_PRODUCTS = 0.05
 FEW_PRODUCTS = 20
+MANY_PRODUCTS = 1_000
 LEAST_SIMILAR = 0.2
 BLOCK = 200_000
 
@@ -19,7 +20,8 @@ class Titles:
     """TF-IDF vectors of the names in `products` (product_id, name), one row per product by id, cosine between them.
 
     tf is 0 or 1, idf ln(N / n) over N products (Salton & Buckley 1988): a word in every name weighs nothing. Words in more than
-    MOST_PRODUCTS (share) of the names, and more than FEW_PRODUCTS of them, are left out: they cost most and say least.
+    MOST_PRODUCTS (share) of the names, and more than FEW_PRODUCTS of them, are left out: they cost most and say least. So are
+    words in more than MANY_PRODUCTS names: work grows with the square of a word's names, in a large shop it grows with the names.
     """
 
     def __init__(self, products: pl.DataFrame) -> None:
@@ -28,7 +30,7 @@ class Titles:
         self.ids = named["product_id"]
         self.words = named.select("product_id", words.alias("words"))
         occurrences = self.words.with_row_index("row").explode("words").drop_nulls()
-        limit = max(FEW_PRODUCTS, MOST_PRODUCTS * named.height)
+        limit = min(MANY_PRODUCTS, max(FEW_PRODUCTS, MOST_PRODUCTS * named.height))
         kept = occurrences.group_by("words").agg(pl.len().alias("n")).filter(pl.col("n") <= limit).sort("words")
         idf = np.log(named.height / kept["n"].to_numpy())
         placed = occurrences.join(kept.with_row_index("column"), on="words").sort("row", "column")

@@ -10,8 +10,9 @@ from scipy import sparse
 
 from models import als, blending, candidates, repurchase
 from models.als import WINDOW_DAYS, Interactions
-from models.candidates import COUNTED_DAYS, CUSTOMERS, PARTS, Model, Scored
+from models.candidates import CUSTOMERS, PARTS, Model, Scored
 from models.configuration import Configuration
+from models.demand import COUNTED_DAYS
 from models.features import Features
 from models.popularity import LIST_SCHEMA
 
@@ -58,12 +59,9 @@ def you_might_like(features: Features) -> pl.DataFrame:
     weights = chosen.get("weights") or default_weights(features.config)
     without = left_out(features, known)
     kinds, factor = _categories(features, known), features.config.you_might_like["diversityFactor"]
-    tiles = [
-        _listed(model, start, candidates.scored(model, np.arange(start, stop), without), weights, kinds, factor)
-        for start in range(0, len(known.customers), CUSTOMERS)
-        for stop in [min(start + CUSTOMERS, len(known.customers))]
-    ]
-    return _worded(pl.concat(tiles), model)
+    tiles = candidates.tiles(model, np.arange(len(known.customers)), without)
+    lists = [_listed(model, number * CUSTOMERS, found, weights, kinds, factor) for number, found in enumerate(tiles)]
+    return _worded(pl.concat(lists), model)
 
 
 def default_weights(config: Configuration) -> dict[str, float]:

@@ -21,6 +21,9 @@ CHECKOUT = Path(__file__).parents[1]
         ("read_path", ["--products", "200", "--rounds", "1", "--seconds", "0.2"]),
         ("als", ["--customers", "300", "--products", "200", "--events", "3000", "--rounds", "1"]),
         ("co_purchase", ["--baskets", "2000", "--products", "300", "--rounds", "1"]),
+        ("payloads", ["--anchors", "300", "--rounds", "1"]),
+        ("training", ["--customers", "300", "--products", "100", "--interactions", "6000"]),
+        ("planted", ["--lines", "20000"]),
     ],
 )
 def test_a_short_run(bench: str, arguments: list[str]) -> None:

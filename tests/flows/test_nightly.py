@@ -15,7 +15,7 @@ import redis
 from flows import nightly as night_module
 from flows.connections import postgres
 from flows.embedded import free_port
-from flows.errors import ServiceUnavailable
+from flows.errors import ServiceUnavailable, SettingsError
 from flows.nightly import as_of_utc, due_companies, failures, night
 from flows.object_store import open_store
 from flows.operate import export_kind
@@ -238,6 +238,9 @@ def test_as_of_without_a_zone_is_utc() -> None:
     assert as_of_utc(datetime(2026, 1, 2, 3)) == datetime(2026, 1, 2, 3, tzinfo=UTC)
     assert as_of_utc(datetime.fromisoformat("2026-01-02T03:00:00+02:00")) == datetime(2026, 1, 2, 1, tzinfo=UTC)
     assert as_of_utc(None).tzinfo == UTC
+    for nonsense in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        with pytest.raises(SettingsError, match="give an instant of the years 1900 to 2199"):
+            as_of_utc(datetime.fromisoformat(nonsense))
 
 
 def test_every_published_company_is_listed(settings: Settings) -> None:

@@ -18,7 +18,7 @@ from flows.publish import built_generations, read_kind, read_manifest
 from flows.train import train
 from models.evaluation import Evaluation, Verdict
 from models.judging import Comparison, Estimate, Figures
-from models.recommenders import COLUMNS, RECOMMENDERS, Recommender
+from models.recommenders import COLUMNS, RECOMMENDERS, Recommender, faults
 from tests.flows.built import built, small_shop, snapshot
 from tests.models.invented import END, features, random_features, shuffled
 
@@ -166,7 +166,7 @@ def test_progress_counts_the_kinds(tmp_path: Path) -> None:
 
 
 def test_a_withheld_kind_has_no_lists_and_says_why(tmp_path: Path) -> None:
-    """A kind that lost on the held-out days is in the manifest with nothing in it, and its readiness line gives the figures."""
+    """A kind that lost on the held-out days shows best sellers, says so, and its readiness line gives the figures."""
     store = FileStore(tmp_path)
     lost = Estimate(0.5, 0.4, 0.6)
     judged = Figures(10, 200, lost, lost, lost, 0.1, 0.1, 1.0)
@@ -174,7 +174,9 @@ def test_a_withheld_kind_has_no_lists_and_says_why(tmp_path: Path) -> None:
         "also-bought", "task", 200, 100, "orders", 1.0, judged, {"best sellers": judged}, {"best sellers": Comparison(lost, lost)}
     )
     manifest = train(store, snapshot("shop"), replace(small_shop(), company="shop"), Evaluation(END, (verdict,)), 0, silent)
-    assert read_kind(store, "shop", manifest.id, "also-bought").is_empty()
+    lists = read_kind(store, "shop", manifest.id, "also-bought")
+    assert set(lists["source"]) == {"best seller of the shop"} and set(lists["anchor_id"]) == set("abc")
+    assert lists["n_xy"].null_count() == lists.height and faults(lists, pl.Series(["a", "b", "c"])) == []
     assert not read_kind(store, "shop", manifest.id, "popular").is_empty()
     assert list(manifest.figures["withheld"]) == ["also-bought"]
     assert manifest.figures["readiness"]["also-bought"].endswith("loses, best sellers are shown")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.blending import blended, diversified, padded, standardised
+from models.blending import blended, diversified, largest, padded, standardised
 from tests.models.invented import QUICK
 
 NONE = -np.inf
@@ -31,6 +31,20 @@ def test_worked_padded() -> None:
     best, at = padded(np.array([1.0, 2.0, 2.0, 7.0]), np.array([0, 0, 0, 2]), 3, 2)
     assert best.tolist() == [[2, 2], [NONE, NONE], [7, NONE]]
     assert at.tolist() == [[1, 2], [-1, -1], [3, -1]]
+
+
+@QUICK
+@given(st.integers(0, 1_000), st.integers(1, 6))
+def test_the_largest_are_those_of_a_full_sort(seed: int, n: int) -> None:
+    """Whatever the groups and ties: the n first of each group by value, then by place."""
+    rng = np.random.default_rng(seed)
+    group = np.sort(rng.integers(0, 4, rng.integers(0, 25)))
+    values = rng.integers(0, 4, len(group)).astype(float)
+    expected = np.zeros(len(group), dtype=bool)
+    for number in range(4):
+        own = np.flatnonzero(group == number)
+        expected[own[np.argsort(-values[own], kind="stable")][:n]] = True
+    assert (largest(values, group, 4, n) == expected).all()
 
 
 VALUES = np.array([[3.0, 2.9, 2.8, 1.0, NONE]])

@@ -7,11 +7,10 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from scipy import sparse
 
 from models import choosing
 from models.candidates import PARTS
-from models.choosing import Candidates, Held, choose
+from models.choosing import Candidates, choose
 from tests.models.invented import END, shuffled
 from tests.models.shops_of_customers import seasons, shop_of
 
@@ -43,14 +42,24 @@ def test_too_few_to_choose_by(n_customers: int) -> None:
 
 
 def test_worked_recall() -> None:
-    """One of two customers finds the one product they wanted at first place, the other neither of two: .5 on average."""
-    parts = {part: np.zeros((2, 12), np.float32) for part in PARTS}
-    parts["als"][:] = -np.arange(12)
-    hit = np.zeros((2, 12), np.int8)
-    hit[0, 0] = hit[1, 10] = hit[1, 11] = 1
-    wanted = sparse.csr_matrix(np.array([[1, 0, 0], [0, 1, 1]], np.float32))
-    found = Candidates(parts, hit, Held(np.array([4, 7]), wanted))
-    assert found.recall({"als": 1.0}) == 0.5
+    """Of three customers one finds the one product they wanted at the first place, the next neither of two, the third had no
+    wanted candidate at all: a third on average. Where all are equal each counts by its chance, 10 of 12."""
+    values = np.zeros((len(PARTS) + 1, 2, 12), np.float32)
+    values[PARTS.index("als")] = -np.arange(12)
+    hit = np.zeros((2, 12), dtype=bool)
+    hit[0, 0] = hit[1, 10] = hit[1, 11] = True
+    found = Candidates(values, hit, np.array([1, 2]), 3)
+    assert found.recall({"als": 1.0}) == pytest.approx(1 / 3)
+    assert found.recall({"trend": 1.0}) == pytest.approx(2 / 3 * 10 / 12)
+
+
+def test_a_place_without_a_candidate_is_behind_all() -> None:
+    """The one candidate of a customer is found, however little is thought of it."""
+    values = np.zeros((len(PARTS) + 1, 1, 12), np.float32)
+    values[0, 0, 0] = -5
+    values[-1, 0, 1:] = choosing.ABSENT
+    found = Candidates(values, np.arange(12)[None, :] == 0, np.array([1]), 1)
+    assert found.recall({"als": 1.0}) == 1
 
 
 def test_a_cap_on_events_keeps_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -125,6 +126,33 @@ def test_choices_are_made_before_the_days_that_judge(monkeypatch: pytest.MonkeyP
     found = verdict(shop_of_couples(), Recommender("choosy", recommend, (), judged=(judged(),), choose=choose), monkeypatch)
     assert found.choices == {"choosy": {"n": 3}}
     assert [shop.choices for shop in seen] == [{"choosy": {"n": 3}}]
+
+
+def test_a_rival_that_never_hits_is_still_json() -> None:
+    """The ratio over it is no number, which JSON has no word for: null; the difference stays."""
+    judged = Figures(10, 200, *[Estimate(0.2, 0.1, 0.3)] * 3, 0.1, 0.1, 1.0)
+    over = Comparison(Estimate(np.inf, np.inf, np.inf), Estimate(0.2, 0.1, 0.3))
+    row = Verdict("k", "t", 200, 100, "orders", 1.0, judged, {BEST_SELLERS: judged}, {BEST_SELLERS: over})
+    found = json.loads(json.dumps(row.to_json(), allow_nan=False))
+    assert found["against"][BEST_SELLERS]["ratio"] == {"value": None, "low": None, "high": None}
+    assert found["against"][BEST_SELLERS]["difference"]["value"] == 0.2 and row.wins
+
+
+def test_every_kind_is_judged_with_all_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the night: what stands behind a kind's own lists follows another kind's choice, even of a later row."""
+    seen: dict[str, list[dict[str, dict[str, int]]]] = {"first": [], "second": []}
+
+    def row(kind: str, choose: Callable[[Features, datetime], dict[str, int]] | None) -> Recommender:
+        def recommend(shop: Features) -> pl.DataFrame:
+            seen[kind].append(shop.choices)
+            return _counted(shop)
+
+        return Recommender(kind, recommend, (), judged=(judged(),), choose=choose)
+
+    rows = (row("first", None), row("second", lambda shop, split_at: {"n": 3}))
+    monkeypatch.setattr("models.evaluation.RECOMMENDERS", rows)
+    evaluate(shop_of_couples(), SPLIT, 1.0, silent)
+    assert seen == {"first": [{"second": {"n": 3}}], "second": [{"second": {"n": 3}}]}
 
 
 def test_nothing_to_learn_from_is_nothing_judged() -> None:

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from models.popularity import MAX_RANK, SCHEMA, popular
+from models.popularity import MAX_RANK, SCHEMA, of_pages, popular
 from tests.models.invented import features, shuffled
 
 
@@ -59,7 +59,8 @@ def test_only_eligible_products_are_listed(state: dict[str, object]) -> None:
 
 def test_window_is_the_lookback() -> None:
     """An order on the edge of lookbackDays is outside, one a moment later inside."""
-    assert popular(features([("a", 7)], alsoBought={"lookbackDays": 7})).is_empty()
+    outside = popular(features([("a", 7)], alsoBought={"lookbackDays": 7}))
+    assert outside.select("source", "n_events").rows() == [("assortment", 0)]
     frame = popular(features([("a", 6.999)], alsoBought={"lookbackDays": 7}))
     assert frame.select("n_events", "window_days").rows() == [(1, 7)]
 
@@ -98,3 +99,32 @@ def test_a_lookback_beyond_the_calendar_is_all_of_history() -> None:
     frame = popular(features([("a", 0), ("b", 400)], alsoBought={"lookbackDays": 2**31 - 1}))
     assert [row[0] for row in listed(frame)] == ["a", "b"]
     assert frame["window_days"][0] == 2**31 - 1
+
+
+def test_the_rest_of_the_assortment_stands_behind_the_best_sellers() -> None:
+    """Nobody asked for c, b and d in the window: b, ordered before it, comes first of them; a category's list holds no such."""
+    shop = features([("a", 1), ("b", 300)], catalogue={name: {"category_id": "x"} for name in "abcd"})
+    frame = popular(shop)
+    assert listed(frame) == [("a", 1.0, 1), ("b", 0.0, 0), ("c", 0.0, 0), ("d", 0.0, 0)]
+    assert frame.filter(anchor_id="")["rank"].to_list() == [1, 2, 3, 4]
+    assert frame.filter(product_id="b")["reason"].to_list() == ["In the assortment; not asked for in 90 days"]
+    assert listed(frame, "x") == [("a", 1.0, 1)]
+    assert_frame_equal(frame, popular(shuffled(shop, 3)))
+
+
+def test_a_new_shop_shows_its_assortment() -> None:
+    """Before its first event a shop has products to show, none of them one that may not be shown, and MAX_RANK at most."""
+    catalogue = {f"p{number:02}": {"is_shown": number > 0} for number in range(MAX_RANK + 5)}
+    assert listed(popular(features(catalogue=catalogue))) == [(f"p{n:02}", 0.0, 0) for n in range(1, MAX_RANK + 1)]
+
+
+def test_every_page_has_best_sellers_of_its_category_then_of_the_shop() -> None:
+    """a and b are of one category: each shows the other first, then the shop's best; no page shows itself, sold-out pages too."""
+    catalogue = {"a": {"category_id": "k"}, "b": {"category_id": "k"}, "d": {"in_stock": False}}
+    shop = features(["a", "b", "c", "c", "c", "d"], catalogue=catalogue)
+    rows = of_pages(shop, shop.eligible(), 2)
+    lists = {anchor[0]: list(zip(part["product_id"], part["source"], strict=True)) for anchor, part in rows.group_by("anchor_id")}
+    assert lists["a"] == [("b", "best seller of the category"), ("c", "best seller of the shop")]
+    assert [product for product, _ in lists["c"]] == ["a", "b"]
+    assert [product for product, _ in lists["d"]] == ["c", "a"]
+    assert rows["rank"].to_list() == [1, 2] * 4

@@ -10,6 +10,7 @@ import pytest
 
 from models import tasks
 from models.rivals_of_sessions import (
+    learnt,
     next_page_counts,
     pairwise_counts,
     pairwise_counts_of_session,
@@ -83,3 +84,10 @@ def test_only_what_may_be_shown_and_is_new(rival: Rival) -> None:
 def test_nothing_in_nothing_out(rival: Rival) -> None:
     """Without visits there is no answer."""
     assert rival(tasks.next_views(features(), END), 5).is_empty()
+
+
+def test_bots_teach_nothing() -> None:
+    """A visit to a whole catalogue leaves no pairs, which would be the square of it."""
+    crawl = Visit("".join(chr(0x4E00 + number) for number in range(60)))
+    known = learnt(asked(["a"], ["ab", crawl]))
+    assert known.names == ["a", "b"] and known.incidence.shape == (1, 2)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
@@ -125,3 +126,18 @@ def test_at_most_so_many_queries(monkeypatch: pytest.MonkeyPatch) -> None:
     shop = features([("ab", 1)] * 50)
     assert tasks.partners(shop, SPLIT).queries.height == 7
     assert asked(tasks.partners(shop, SPLIT)) == asked(tasks.partners(shuffled(shop, 1), SPLIT))
+
+
+@pytest.mark.parametrize("task", [tasks.next_views, tasks.next_views_with_repeats, tasks.also_viewed, tasks.next_orders])
+def test_bots_are_not_asked_for(task: Callable[[Features, datetime], tasks.HeldOut]) -> None:
+    """A crawler's visit of ten thousand views asks nothing (beside each of its views all earlier ones took 5 GB)."""
+    crawl = [("bot", f"p{view % 300}", 3 - view / 86_400) for view in range(10_000)]
+    one = task(features((), session("a", "b")), SPLIT)
+    assert asked(task(features((), session("a", "b") + crawl), SPLIT)) == asked(one) != []
+
+
+def test_a_visit_up_to_the_limits_is_a_persons() -> None:
+    """Fifty products in 200 views count, one view more and the visit asks nothing."""
+    for n_views, n_asked in ((200, 199), (201, 0)):
+        visit = [("s", f"p{view % 50}", 3 - view / 86_400) for view in range(n_views)]
+        assert tasks.next_views_with_repeats(features((), visit), SPLIT).queries.height == n_asked
