@@ -50,7 +50,6 @@ def main() -> None:
                     "planted": planted,
                     "pairs": pairs.filter(pl.col("kind") == planted).height,
                     "nDCG@10": rediscovered(lists, pairs.filter(pl.col("kind") == planted)),
-                    "of decoys": rediscovered(lists, pairs.filter(pl.col("kind") == "decoy")),
                     "readiness": night.readiness.get(kind, ""),
                 }
             )

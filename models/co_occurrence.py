@@ -17,6 +17,7 @@ MANTISSA_BITS = 53
 # weights of single baskets, where they are summed without packing
 UNIT = 2.0**20
 TIED_ROWS = 256
+PAIRS_AT_ONCE = 200_000
 BLOCK = 4_000_000
 
 
@@ -26,7 +27,7 @@ class PairStatistics:
 
     pairs: anchor_id, product_id, n_xy (baskets with both), w_xy (the same, weighted), n_x, n_y (baskets with either), w_x (the
     anchor's w_xy summed over all products), share_y (0..1: the product's part of all w_xy); strongest w_xy first within an
-    anchor. n_baskets: baskets that counted. n_capped: baskets left out of the pair counts for their size.
+    anchor. n_baskets: baskets that counted. n_capped: those of them that weigh nothing for their size.
     """
 
     pairs: pl.DataFrame
@@ -42,11 +43,11 @@ def pair_statistics(
     baskets: order_id, product_id, age_days (>= 0), one row per order and product. candidates: ids of the products that may be
     recommended. A pair weighs exp(-ln 2 * age / half_life_days) / (|basket| - 1) in each basket, so that w_xy / w_x is the chance
     that another product of a basket with X, drawn at random, is Y, and a basket of fifty has no more to say than one of two.
-    Baskets of more than MAX_BASKET_PRODUCTS products (wholesale lists) make no pairs, since their pairs grow with the square of
-    their size and say little of what goes together; they still count in n_x, n_y and n_baskets. Equal partners: the one in more
-    baskets first, then by id, also at the cut. Sums are of whole units, hence the same in any order of the rows.
+    Baskets of more than MAX_BASKET_PRODUCTS products (wholesale lists) weigh nothing, since their pairs grow with the square of
+    their size and say little of what goes together; every count holds them like any other. Equal partners: the one in more
+    weighted baskets first, then by id, also at the cut. Sums are of whole units, hence the same in any order of the rows.
     """
-    products, incidence, decay, sizes = _incidence(baskets, half_life_days)
+    products, incidence, large, decay, sizes = _incidence(baskets, half_life_days)
     n_capped = int((sizes > MAX_BASKET_PRODUCTS).sum())
     if incidence.nnz == 0:
         return PairStatistics(_no_pairs(), len(sizes), n_capped)
@@ -63,7 +64,7 @@ def pair_statistics(
         {
             "anchor_id": products["product_id"].gather(anchor),
             "product_id": products["product_id"].gather(partner),
-            "n_xy": n_xy,
+            "n_xy": n_xy + _together(large, anchor, partner),
             "w_xy": w_xy,
             "n_x": counts[anchor],
             "n_y": counts[partner],
@@ -86,20 +87,38 @@ def _coded(ids: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
     return products.select("product_id", "n"), pl.Series(places).gather(codes)
 
 
-def _incidence(baskets: pl.DataFrame, half_life_days: float) -> tuple[pl.DataFrame, sparse.csr_matrix, np.ndarray, np.ndarray]:
-    """Products as _coded gives them; baskets that make pairs x products, 1 where the basket has the product; the decay (0..1] of
-    each of those; the number of products of every basket, also of those that make no pairs."""
+def _incidence(
+    baskets: pl.DataFrame, half_life_days: float
+) -> tuple[pl.DataFrame, sparse.csr_matrix, sparse.csr_matrix, np.ndarray, np.ndarray]:
+    """Products as _coded gives them; baskets that weigh x products, 1 where the basket has the product; the same of the baskets
+    too large to weigh; the decay (0..1] of each that weighs; the number of products of every basket."""
     products, columns = _coded(baskets["product_id"])
     if baskets.is_empty():
-        return products, sparse.csr_matrix((0, 0)), np.ones(0), np.ones(0)
+        return products, sparse.csr_matrix((0, 0)), sparse.csr_matrix((0, 0)), np.ones(0), np.ones(0)
     rows, starts = _by_order(baskets["order_id"])
     sizes = np.diff(starts, append=len(rows))
     age = _least(baskets["age_days"], rows, starts)
     paired = (sizes >= 2) & (sizes <= MAX_BASKET_PRODUCTS)
-    indices = columns.gather(rows).to_numpy()[np.repeat(paired, sizes)]
-    indptr = np.concatenate([[0], np.cumsum(sizes[paired])])
-    matrix = sparse.csr_matrix((np.ones(len(indices), dtype=np.int8), indices, indptr), (int(paired.sum()), products.height))
-    return products, matrix, np.exp(-math.log(2) / half_life_days * age[paired]), sizes
+    placed = columns.gather(rows).to_numpy()
+    weighing, large = (_matrix(placed, sizes, chosen, products.height) for chosen in (paired, sizes > MAX_BASKET_PRODUCTS))
+    return products, weighing, large, np.exp(-math.log(2) / half_life_days * age[paired]), sizes
+
+
+def _matrix(columns: np.ndarray, sizes: np.ndarray, chosen: np.ndarray, width: int) -> sparse.csr_matrix:
+    """Chosen baskets x products. columns: those of all baskets, one after the other; sizes: how many each basket has."""
+    indices = columns[np.repeat(chosen, sizes)]
+    indptr = np.concatenate([[0], np.cumsum(sizes[chosen])])
+    return sparse.csr_matrix((np.ones(len(indices), dtype=np.int8), indices, indptr), (int(chosen.sum()), width))
+
+
+def _together(incidence: sparse.csr_matrix, anchor: np.ndarray, partner: np.ndarray) -> np.ndarray:
+    """How many of the baskets have both products of each pair."""
+    by_product, counts = incidence.T.tocsr(), np.zeros(len(anchor), dtype=np.int64)
+    for start in range(0, len(anchor) if incidence.nnz else 0, PAIRS_AT_ONCE):
+        at = slice(start, start + PAIRS_AT_ONCE)
+        both = by_product[anchor[at]].multiply(by_product[partner[at]])
+        counts[at] = np.asarray(both.sum(axis=1, dtype=np.int64)).ravel()
+    return counts
 
 
 def _least(values: pl.Series, rows: pl.Series, starts: np.ndarray) -> np.ndarray:

@@ -111,7 +111,7 @@ RECOMMENDERS = (
         kind="popular",
         recommend=popularity.popular,
         evidence=("n_events", "window_days"),
-        judged=(Judged("what later orders hold", tasks.next_orders, BEST_SELLERS, 100, "held-out orders", gated=False),),
+        judged=(Judged("what later orders hold", tasks.next_orders, BEST_SELLERS, 100, "held-out orders or visits", gated=False),),
     ),
     Recommender(kind="trending", recommend=trending.trending, evidence=trending.EVIDENCE, steady=False),
     Recommender(

@@ -204,16 +204,16 @@ def test_only_candidates_are_partners() -> None:
     assert sorted(found) == [("a", "b", 1), ("c", "b", 1)]
 
 
-def test_a_basket_beyond_the_cap_makes_no_pairs() -> None:
-    """A wholesale list pairs nothing, yet counts as a basket and in n_x; one product fewer and it pairs."""
+def test_a_basket_beyond_the_cap_weighs_nothing() -> None:
+    """A wholesale list finds no pairs, yet every count holds it; one product fewer and it finds pairs."""
     crowd = [f"p{number:03}" for number in range(MAX_BASKET_PRODUCTS + 1)]
     rows = [("big", product, 0.0) for product in crowd] + [("small", product, 0.0) for product in crowd[:2]]
     schema = {"order_id": pl.String, "product_id": pl.String, "age_days": pl.Float64}
     capped = pair_statistics(pl.DataFrame(rows, schema=schema, orient="row"), pl.Series(crowd), 5)
     assert (capped.n_baskets, capped.n_capped) == (2, 1)
     assert capped.pairs.select("anchor_id", "product_id", "n_xy", "n_x", "n_y").rows() == [
-        ("p000", "p001", 1, 2, 2),
-        ("p001", "p000", 1, 2, 2),
+        ("p000", "p001", 2, 2, 2),
+        ("p001", "p000", 2, 2, 2),
     ]
     at_the_cap = pair_statistics(pl.DataFrame(rows[1:], schema=schema, orient="row"), pl.Series(crowd), 5)
     assert at_the_cap.n_capped == 0
