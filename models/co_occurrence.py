@@ -17,6 +17,7 @@ MANTISSA_BITS = 53
 # weights of single baskets, where they are summed without packing
 UNIT = 2.0**20
 TIED_ROWS = 256
+SMALL = 100_000
 PAIRS_AT_ONCE = 200_000
 BLOCK = 4_000_000
 
@@ -36,7 +37,7 @@ class PairStatistics:
 
 
 def pair_statistics(
-    baskets: pl.DataFrame, candidates: pl.Series, top_n: int, half_life_days: float = HALF_LIFE_DAYS, n_threads: int = 2
+    baskets: pl.DataFrame, candidates: pl.Series, top_n: int, half_life_days: float = HALF_LIFE_DAYS
 ) -> PairStatistics:
     """Count, for every product, the `top_n` candidates that share the most weighted baskets with it.
 
@@ -55,7 +56,7 @@ def pair_statistics(
     weights = decay / (np.diff(incidence.indptr) - 1)
     allowed = products["product_id"].is_in(candidates.implode()).to_numpy()
     steps = _steps(int(np.diff(by_product.indptr).max()), float((by_product @ weights).max()))
-    strongest = _strongest(by_product, _scaled(incidence, weights, allowed, steps), top_n, n_threads)
+    strongest = _strongest(by_product, _scaled(incidence, weights, allowed, steps), top_n)
     anchor, partner = strongest["anchor"].to_numpy(), strongest["partner"].to_numpy()
     n_xy, w_xy = _unpacked(strongest["packed"].to_numpy(), steps)
     counts = products["n"].to_numpy().astype(np.int64)
@@ -205,8 +206,10 @@ def _scaled(
     return scaled
 
 
-def _strongest(by_product: sparse.csr_matrix, scaled: sparse.csr_matrix, top_n: int, n_threads: int) -> pl.DataFrame:
+def _strongest(by_product: sparse.csr_matrix, scaled: sparse.csr_matrix, top_n: int) -> pl.DataFrame:
     """anchor, partner (rows of `by_product`, which is products x baskets) and their packed sum, `top_n` per anchor."""
+    # starting threads costs more than a small matrix does
+    n_threads = 1 if scaled.nnz < SMALL else 2
     # two more than asked for: a product is its own strongest partner, and the first one beyond the cut shows a tie
     strongest = sp_matmul_topn(by_product, scaled, top_n=top_n + 2, sort=True, n_threads=n_threads)
     found = _ranked(strongest, np.arange(by_product.shape[0]))

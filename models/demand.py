@@ -18,14 +18,8 @@ COUNTED_DAYS = 30
 @dataclass(frozen=True)
 class Demand:
     """Per product, popularity: ln(1 + orders), an order halving in 30 days; trend: ln of its orders, halving in 7 days, over what
-    its share of all orders lets expect, both + 1; n_recent: orders of the last COUNTED_DAYS days."""
-
-    popularity: np.ndarray
-    trend: np.ndarray
-    n_recent: np.ndarray
-
-
-def demand(features: Features, products: pl.Series) -> Demand:
+    its share of all orders lets expect, both + 1; n_recent: orders of the last COUNTED_DAYS days. unit: "orders", or "visits"
+    where these stand in for them.
     """What was ordered of `products` (ids, sorted) in the last WINDOW_DAYS days; what was visited, where nothing was ordered."""
     baskets, views = features.recent_baskets(WINDOW_DAYS), features.recent_views(WINDOW_DAYS)
     visits = views.group_by("session_id", "product_id").agg(pl.col("age_days").min())
@@ -36,4 +30,5 @@ def demand(features: Features, products: pl.Series) -> Demand:
     every = np.bincount(column, minlength=n)
     expected = every * (rising.sum() / max(1, every.sum()))
     n_recent = np.bincount(column[age < COUNTED_DAYS], minlength=n)
-    return Demand(np.log1p(lately), np.log((rising + 1) / (expected + 1)), n_recent)
+    unit = "visits" if baskets.is_empty() else "orders"
+    return Demand(np.log1p(lately), np.log((rising + 1) / (expected + 1)), n_recent, unit)

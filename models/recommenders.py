@@ -168,11 +168,12 @@ RECOMMENDERS = (
         judged=(
             Judged(
                 "new products of known customers", tasks.new_products, TASTE_RIVALS, 100, "held-out customers with a new product",
-                trusted=False, until="pages show their product's neighbours, then best sellers",
+                trusted=False, until="best sellers that are new to the customer are shown",
             ),
         ),
         choose=choosing.choose,
         form=REFERENCES,
+        stand_in=you_might_like.best_sellers,
     ),
     Recommender(
         kind="buy-again",

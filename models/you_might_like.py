@@ -14,7 +14,8 @@ from models.candidates import CUSTOMERS, PARTS, Model, Scored
 from models.configuration import Configuration
 from models.demand import COUNTED_DAYS
 from models.features import Features
-from models.popularity import LIST_SCHEMA
+from models.generation import WHOLE_COMPANY
+from models.popularity import LIST_SCHEMA, best_of
 
 KIND = "you-might-like"
 # the read API takes away the page's own product and what was viewed since, then cuts to maxResults
@@ -37,8 +38,8 @@ SOURCES = {
     "orders": ("bought together", "Often bought by who bought {} of the {} products that you chose", ("n_alike", "n_products")),
     "visits": ("viewed together", "Often viewed along with {} of the {} products that you chose", ("n_alike", "n_products")),
     "content": ("similar products", "Similar to {} of the {} products that you chose", ("n_alike", "n_products")),
-    "popularity": ("best seller", f"Best seller: {{}} orders in {COUNTED_DAYS} days", ("n_recent",)),
-    "trend": ("rising", f"Rising: {{}} orders in {COUNTED_DAYS} days", ("n_recent",)),
+    "popularity": ("best seller", f"Best seller: {{}} {{}} in {COUNTED_DAYS} days", ("n_recent", "unit")),
+    "trend": ("rising", f"Rising: {{}} {{}} in {COUNTED_DAYS} days", ("n_recent", "unit")),
 }
 # what fills a list in a shop with little else
 NOT_CHOSEN = ("not yet chosen", "No known customer has chosen it yet")
@@ -76,8 +77,24 @@ def default_weights(config: Configuration) -> dict[str, float]:
     return {**shared, "popularity": POPULARITY_WEIGHT, "trend": TREND_WEIGHT}
 
 
+def best_sellers(features: Features) -> pl.DataFrame:
+    """What stands in where the customers' taste may not be shown: the shop's best sellers less what must not be listed."""
+    customers = als.interactions(features).customers.to_frame("anchor_id")
+    best = best_of(features, features.eligible()).filter(pl.col("anchor_id") == WHOLE_COMPANY).drop("anchor_id")
+    listed = customers.join(best, how="cross").join(
+        _left_out(features), left_on=["anchor_id", "product_id"], right_on=["customer_id", "product_id"], how="anti"
+    )
+    order = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("anchor_id").alias("rank")
+    return listed.sort("anchor_id", "rank").with_columns(order).filter(pl.col("rank") <= PUBLISHED)
+
+
 def left_out(features: Features, known: Interactions) -> sparse.csr_matrix:
-    """Customers x products that must not be listed, by the company's rules.
+    """Customers x products that must not be listed."""
+    return candidates.coded(_left_out(features), known)
+
+
+def _left_out(features: Features) -> pl.DataFrame:
+    """customer_id, product_id of what must not be listed, by the company's rules.
 
     excludePurchased: whatever the customer has ever bought, but not what is due again. excludeRecentlyViewed: the products of
     the customer's last visit, which at night is what "recently" can mean; the read API knows of later ones.
@@ -90,7 +107,7 @@ def left_out(features: Features, known: Interactions) -> sparse.csr_matrix:
         visits = features.sessions().drop_nulls("customer_id")
         last = visits.sort("viewed_at", "visit_id").group_by("customer_id").agg(pl.col("visit_id").last())
         pairs.append(visits.join(last, on=["customer_id", "visit_id"], how="semi").select("customer_id", "product_id"))
-    return candidates.coded(pl.concat(pairs) if pairs else features.baskets.clear(), known)
+    return pl.concat(pairs) if pairs else features.baskets.clear().select("customer_id", "product_id")
 
 
 def _categories(features: Features, known: Interactions) -> np.ndarray:
@@ -144,6 +161,7 @@ def _worded(lists: pl.DataFrame, model: Model) -> pl.DataFrame:
         known.products.gather(product).alias("product_id"),
         pl.Series("n_products", n_products[customer.to_numpy()]),
         pl.Series("n_events", known.n_events[customer.to_numpy()]),
+        pl.lit(model.demand.unit).alias("unit"),
         pl.lit(WINDOW_DAYS).alias("window_days"),
         (1 / (1 + (-pl.col("value")).exp())).round(6).alias("score"),
         pl.col(r"^.*_part$").round(6),

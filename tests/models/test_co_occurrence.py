@@ -121,7 +121,7 @@ def test_input_order_leaves_no_trace(baskets: list[Basket], seed: int, top_n: in
     rows = frame(baskets)
     mixed = rows.sample(fraction=1.0, shuffle=True, seed=seed)
     before = pair_statistics(rows, ids(LETTERS), top_n)
-    after = pair_statistics(mixed, ids(LETTERS[::-1]), top_n, n_threads=1)
+    after = pair_statistics(mixed, ids(LETTERS[::-1]), top_n)
     assert_frame_equal(before.pairs, after.pairs)
 
 

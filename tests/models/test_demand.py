@@ -15,7 +15,7 @@ def test_worked_demand() -> None:
     shop = shop_of([("x", "a", 0), ("y", "a", 0), ("x", "b", 30)])
     found = demand(shop, pl.Series(["a", "b", "c"]))
     assert found.popularity == pytest.approx(np.log([3, 1.5, 1]))
-    assert found.n_recent.tolist() == [2, 0, 0]
+    assert (found.n_recent.tolist(), found.unit) == ([2, 0, 0], "orders")
 
 
 def test_what_rises() -> None:
@@ -27,4 +27,4 @@ def test_what_rises() -> None:
 def test_visits_count_where_nothing_was_ordered() -> None:
     """In a shop without orders a visit counts as one, however often it came back to the product."""
     found = demand(shop_of(visits=[("x", "aab", 0)]), pl.Series(["a", "b"]))
-    assert found.n_recent.tolist() == [1, 1]
+    assert (found.n_recent.tolist(), found.unit) == ([1, 1], "visits")

@@ -12,7 +12,7 @@ from models.candidates import PARTS
 from models.configuration import merge
 from models.features import Features
 from models.recommenders import COLUMNS, faults
-from models.you_might_like import EVIDENCE, KIND, PUBLISHED, SCHEMA, default_weights, you_might_like
+from models.you_might_like import EVIDENCE, KIND, PUBLISHED, SCHEMA, best_sellers, default_weights, you_might_like
 from tests.models.invented import shuffled
 from tests.models.shops_of_customers import random_shop, seasons, shop_of
 from tests.models.test_repurchase import regulars
@@ -141,3 +141,11 @@ def test_columns_and_length() -> None:
     assert tuple(lists.columns) == (*COLUMNS, *EVIDENCE)
     assert lists.filter(anchor_id="x").height == PUBLISHED
     assert you_might_like(shop_of()).schema == lists.schema == pl.Schema(SCHEMA)
+
+
+def test_best_sellers_stand_in_less_what_was_bought() -> None:
+    """A shop whose customers' taste is not known well enough: each is shown what sells and they have not bought, best first."""
+    shop = shop_of([("x", "a", 5), ("y", "a", 5), ("y", "b", 5), ("z", "c", 5)])
+    lists = best_sellers(shop).group_by("anchor_id", maintain_order=True).agg("product_id")
+    assert dict(lists.iter_rows()) == {"x": ["b", "c"], "y": ["c"], "z": ["a", "b"]}
+    assert set(best_sellers(shop)["source"]) == {"best seller"}
