@@ -19,7 +19,15 @@ COUNTED_DAYS = 30
 class Demand:
     """Per product, popularity: ln(1 + orders), an order halving in 30 days; trend: ln of its orders, halving in 7 days, over what
     its share of all orders lets expect, both + 1; n_recent: orders of the last COUNTED_DAYS days. unit: "orders", or "visits"
-    where these stand in for them.
+    where these stand in for them."""
+
+    popularity: np.ndarray
+    trend: np.ndarray
+    n_recent: np.ndarray
+    unit: str
+
+
+def demand(features: Features, products: pl.Series) -> Demand:
     """What was ordered of `products` (ids, sorted) in the last WINDOW_DAYS days; what was visited, where nothing was ordered."""
     baskets, views = features.recent_baskets(WINDOW_DAYS), features.recent_views(WINDOW_DAYS)
     visits = views.group_by("session_id", "product_id").agg(pl.col("age_days").min())
