@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 from scipy import sparse
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from models import item_knn
 
@@ -23,6 +22,9 @@ def neighbours(products: pl.DataFrame, allowed: np.ndarray, top_n: int = NEIGHBO
     texts = _texts(products)
     if not any(texts):
         return sparse.csr_matrix((len(texts), len(texts)), dtype=np.float32)
+    # two seconds to import: commands that train nothing do not wait for it
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     vectors = TfidfVectorizer(analyzer=str.split, sublinear_tf=True, dtype=np.float32).fit_transform(texts)
     return item_knn.nearest(vectors, allowed, top_n)
 
