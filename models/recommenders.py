@@ -92,7 +92,11 @@ def _with_repeats(rival: Callable[..., pl.DataFrame]) -> Answer:
 
 BEST_SELLERS = {"best sellers": rivals.best_sellers}
 PAIR_RIVALS = {**BEST_SELLERS, "raw counts": rivals.raw_counts, "cosine": rivals.cosine}
-TASTE_RIVALS = {**BEST_SELLERS, "item-kNN": of_customers.item_knn_alone, "ALS alone": of_customers.als_alone}
+TASTE_RIVALS = {
+    "best sellers": of_customers.best_sellers_not_bought,
+    "item-kNN": of_customers.item_knn_alone,
+    "ALS alone": of_customers.als_alone,
+}
 HABIT_RIVALS = {**BEST_SELLERS, "most often": of_customers.most_often_bought, "last": of_customers.last_bought}
 SESSION_RIVALS = {
     "pairwise counts": of_sessions.pairwise_counts,

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
+from models.features import Features
 from models.tasks import HeldOut
 
 Score = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -21,13 +22,16 @@ TILE = 512
 
 def best_sellers(held_out: HeldOut, k: int) -> pl.DataFrame:
     """The k products of most orders (of most visits, where nothing was ordered); never the anchor."""
-    train = held_out.train
-    events = train.baskets if train.baskets.height else train.sessions().rename({"visit_id": "order_id"})
-    counts = events.select("order_id", "product_id").unique().group_by("product_id").agg(pl.len().alias("n"))
-    ranked = counts.join(train.eligible().select("product_id"), on="product_id", how="semi").sort(
-        ["n", "product_id"], descending=[True, False]
-    )
+    ranked = counted_products(held_out.train)
     return ranked_answers(held_out.queries.select("query_id", "anchor_id").join(ranked.head(k + 1), how="cross"), "n", k)
+
+
+def counted_products(train: Features) -> pl.DataFrame:
+    """Eligible product_id, n (orders; visits, where nothing was ordered), most first, equal ones by id."""
+    events = train.baskets if train.baskets.height else train.sessions().rename({"visit_id": "order_id"})
+    counts = events.select("order_id", "product_id").unique().group_by("product_id").agg(pl.len().cast(pl.Int64).alias("n"))
+    shown = counts.filter(pl.col("product_id").is_in(train.eligible()["product_id"].implode()))
+    return shown.sort(["n", "product_id"], descending=[True, False])
 
 
 def raw_counts(held_out: HeldOut, k: int) -> pl.DataFrame:

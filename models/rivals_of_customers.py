@@ -1,4 +1,4 @@
-"""Rivals of the lists for customers: item-kNN and ALS by themselves, and what a customer bought most often or last.
+"""Rivals of the lists for customers: best sellers, item-kNN and ALS by themselves, what a customer bought most often or last.
 
 As in models/rivals.py each learns from all of `held_out.train` and answers with eligible products only.
 """
@@ -10,12 +10,30 @@ import polars as pl
 from scipy import sparse
 
 from models import als, item_knn
-from models.rivals import ranked_answers
+from models.rivals import counted_products, ranked_answers
 from models.tasks import HeldOut
 
 # of a small grid the point at which ALS by itself hit most often on Online Retail
 FACTORS, REGULARIZATION, ALPHA = 64, 5.0, 0.5
 NEIGHBOURS = 20
+
+
+def best_sellers_not_bought(held_out: HeldOut, k: int) -> pl.DataFrame:
+    """The k products of most orders (of most visits, where nothing was ordered) among those that the customer has not bought."""
+    train = held_out.train
+    ranked = counted_products(train)
+    bought = train.baskets.select("customer_id", "product_id").unique()
+    lacking, width, found = held_out.queries.select("query_id", "anchor_id"), 4 * k, []
+    while lacking.height:
+        listed = lacking.join(ranked.head(width), how="cross").join(
+            bought, left_on=["anchor_id", "product_id"], right_on=["customer_id", "product_id"], how="anti"
+        )
+        # who has bought most of the best sellers is looked up further down
+        whole = listed.filter((pl.len().over("query_id") >= k) | pl.lit(width >= ranked.height))
+        found.append(ranked_answers(whole, "n", k))
+        lacking = lacking.join(whole, on="query_id", how="anti") if width < ranked.height else lacking.clear()
+        width *= 4
+    return pl.concat(found) if found else ranked_answers(lacking.with_columns(product_id="anchor_id", n=0), "n", k)
 
 
 def item_knn_alone(held_out: HeldOut, k: int) -> pl.DataFrame:

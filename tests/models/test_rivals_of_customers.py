@@ -32,6 +32,17 @@ def test_own_products_in_order() -> None:
     assert most_often_bought(held_out, 1).height == last_bought(held_out, 1).height == 1
 
 
+def test_best_sellers_that_are_new() -> None:
+    """x has the two best sellers and is shown the third and the fourth, however many of the best x has; y, who has one, three."""
+    shop = shop_of([("x", "ab", 30.0), ("y", "a", 30.0), ("z", "abc", 30.0), ("w", "abcd", 30.0), ("x", "c", 0.0), ("y", "d", 0.0)])
+    held_out = new_products(shop, SPLIT)
+    assert answered(held_out, "best_sellers_not_bought", "x", k=1) == ["c"]
+    assert answered(held_out, "best_sellers_not_bought", "x") == ["c", "d"]
+    assert answered(held_out, "best_sellers_not_bought", "y") == ["b", "c", "d"]
+    everything = shop_of([("x", "abcdefgh", 30.0), ("y", "i", 30.0), ("x", "i", 0.0)])
+    assert answered(new_products(everything, SPLIT), "best_sellers_not_bought", "x", k=1) == ["i"]
+
+
 def test_nearest_products_that_are_new() -> None:
     """x has a; b shares two customers with a, c one: b, then c, and not a itself. d is nobody's neighbour."""
     shop = shop_of([("x", "a", 30.0), ("y", "abc", 30.0), ("z", "ab", 30.0), ("w", "d", 30.0), ("x", "c", 0.0)])
