@@ -99,7 +99,7 @@ class Evaluation:
         return next((row for row in self.verdicts if row.kind == kind), None)
 
     def to_json(self) -> dict[str, Any]:
-        """As `upsell evaluate --json` prints it and the manifest keeps it."""
+        """As `upsell evaluate --json` prints it and a generation's evaluation.json keeps it."""
         return {
             "splitAt": self.split_at.isoformat() if self.split_at else None,
             "choices": self.choices,
