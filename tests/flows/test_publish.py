@@ -400,6 +400,25 @@ def test_what_a_gate_said_can_be_shown(shelf: Shelf) -> None:
     assert kept[good.id][0] == {"gate": "coverage", "kind": "popular", "value": 10, "floor": 5.5, "passed": True}
 
 
+def test_a_generation_in_which_all_has_changed_is_refused(shelf: Shelf) -> None:
+    """A large shop whose pages would keep none of their partners: refused with the share, the live generation stays; with the
+    gate at 0 it goes live."""
+    letters = [chr(0x4E00 + number) for number in range(600)]
+
+    def couples(apart: int) -> Features:
+        pairs = [letters[at] + letters[(at + apart) % 600] for at in range(600)]
+        return features(pairs * 6, alsoBought={"maxResults": 2})
+
+    shelf.publish(built(shelf.store, "shop", couples(1)))
+    live, other = shelf.live(), built(shelf.store, "shop", couples(7), day=1)
+    words = r"also-bought would keep 0\.0% of the items .* or lower KEPT_GATE \(0\.5\) for one run"
+    with pytest.raises(PublishRefused, match=words):
+        publish(replace(shelf.settings, kept_gate=0.5), shelf.store, other, silent)
+    assert shelf.live() == live
+    publish(replace(shelf.settings, kept_gate=0.0), shelf.store, other, silent)
+    assert shelf.live() == other.id
+
+
 def test_an_empty_generation_never_replaces_a_full_one(shelf: Shelf) -> None:
     """However low the gate above zero; where nothing was live, an empty one goes live."""
     empty = built(shelf.store, "shop", features())
