@@ -9,8 +9,8 @@ from itertools import chain, pairwise
 
 import polars as pl
 
-from models.generation import ITEMS, PRODUCT, REFERENCES, Kind, Manifest, payload_prefix
-from models.payloads import bundle_extras, payloads, product_fragments, product_payloads, references
+from models.generation import ITEMS, PRODUCT, REFERENCES, ROWS, Kind, Manifest, payload_prefix
+from models.payloads import bundle_extras, payloads, product_fragments, product_payloads, references, rows
 from models.recommenders import COLUMNS
 
 CHUNK_ROWS = 100_000
@@ -39,8 +39,8 @@ def all_payloads(manifest: Manifest, read: Read) -> Iterator[tuple[str, pl.DataF
         frame = read(kind.kind)
         make = _maker(read, kind, frame, fragments)
         empty = _empty_pages(kind, frame, shown).with_columns(pl.lit(b"[]\n[]").alias("payload"))
-        for rows in chain(_ahead(make, _whole_anchors(frame)), [empty]):
-            yield prefix, rows
+        for pairs in chain(_ahead(make, _whole_anchors(frame)), [empty]):
+            yield prefix, pairs
 
 
 def all_keys(manifest: Manifest, read: Read) -> Iterator[str]:
@@ -59,9 +59,11 @@ def _keys(manifest: Manifest, kind: str, anchors: Iterator[str] | pl.Series) -> 
 
 
 def _maker(read: Read, kind: Kind, frame: pl.DataFrame, fragments: pl.DataFrame) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    evidence = tuple(name for name in frame.columns if name not in COLUMNS)
+    if kind.form == ROWS:
+        return partial(rows, evidence=evidence)
     if kind.form != ITEMS:
         return partial(references, reasons=kind.form == REFERENCES)
-    evidence = tuple(name for name in frame.columns if name not in COLUMNS)
     extras = None
     if kind.section and BUNDLES in kind.section.extras:
         bundles = read(f"{kind.kind}.{BUNDLES}")

@@ -46,7 +46,7 @@ def train(
         if recommender.kind in withheld or frame.is_empty():
             without_lists.add(recommender.kind)
             frame = _stand_in(recommender, features, frame.clear())
-        if wrong := faults(frame, eligible):
+        if wrong := faults(frame, eligible, recommender.form):
             raise CheckFailed(f"{features.company}: {recommender.kind} may not be published: {'; '.join(wrong)}.")
         section = recommender.section(features) if recommender.section else None
         kinds.append(Kind(recommender.kind, frame["anchor_id"].n_unique(), frame.height, section, recommender.form))
@@ -69,7 +69,7 @@ def train(
             "withheld": withheld,
         },
         code_version=version("smart-upsell"),
-        page=page(features),
+        page={**page(features), "currency": snapshot.currency},
     )
     manifest = replace(manifest, id=_generation_id(manifest, files))
     for name, content in files.items():

@@ -23,11 +23,13 @@ A payload is lines of JSON without raw newlines; what they hold is the kind's fo
                  preview shows it; where there is one, an object of what the section shows behind its products: {"bundles": [...]}
     references   the array of [product id, score, reason], best first
     neighbours   the array of [product id, weight], best first
-    (products)   kind `product`, wherever a kind is of references or neighbours: the product as the public API shows it, without
-                 score and reason; [name, category id or null]
+    rows         the array of an object per row: productId, score, source, reason and the evidence, in camelCase; what the API
+                 computes with, shown on no page
+    (products)   kind `product`, wherever a kind is of another form than items: the product as the public API shows it, without
+                 score and reason; [name, category id or null, units in stock or null where they are not counted]
 
 Anchor is a product id for kinds that belong to a product's page, for neighbours and for `product`, a customer id for
-references; for `popular` it is a category id, or "" for the whole company. Lists for customers are references, since whole
+references; of rows, which say for themselves what they are about, it may be either; for `popular` it is a category id, or "" for the whole company. Lists for customers are references, since whole
 products would be held again and again: 300,000 customers, 20 products each, 300 bytes a product.
 """
 
@@ -41,7 +43,7 @@ from urllib.parse import quote
 COMPANIES_KEY = "upsell:companies"
 CHANGED_CHANNEL = "upsell:changed"
 WHOLE_COMPANY = ""
-ITEMS, REFERENCES, NEIGHBOURS = "items", "references", "neighbours"
+ITEMS, REFERENCES, NEIGHBOURS, ROWS = "items", "references", "neighbours", "rows"
 PRODUCT = "product"
 SESSION_PRODUCTS = 20
 SESSION_MS = 30 * 60 * 1000
@@ -131,7 +133,7 @@ class Kind:
 @dataclass(frozen=True)
 class Manifest:
     """What a generation is: whose, of which watermark (exclusive upper event time, ISO 8601 UTC), with which kinds, counts and
-    figures, by which version of the code; `page` is what holds for whole pages: maxSections. Its bytes are a function of the
+    figures, by which version of the code; `page` is what holds for whole pages: maxSections, currency. Its bytes are a function of the
     input alone."""
 
     id: str

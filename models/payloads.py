@@ -6,6 +6,7 @@ Everything is string work on whole columns; no Python object is made per item (m
 from __future__ import annotations
 
 import polars as pl
+import polars.selectors as cs
 
 
 def payloads(
@@ -47,15 +48,29 @@ def references(frame: pl.DataFrame, *, reasons: bool) -> pl.DataFrame:
     return lines.agg("item").select("anchor_id", pl.format("[{}]", pl.col("item").list.join(",")).cast(pl.Binary).alias("payload"))
 
 
+def rows(frame: pl.DataFrame, evidence: tuple[str, ...]) -> pl.DataFrame:
+    """anchor_id and payload (bytes: one line of JSON, an object per row with productId, score and the `evidence` columns), by
+    anchor_id; instants and days as ISO 8601 text.
+
+    frame: whole anchors of a frame of rows.
+    """
+    columns = ("product_id", "score", "source", "reason", *evidence)
+    dated = frame.with_columns(cs.datetime().dt.to_string("iso:strict"), cs.date().dt.to_string("iso")).sort("anchor_id", "rank")
+    objects = pl.struct(pl.col(name).alias(_camel(name)) for name in columns).struct.json_encode()
+    lines = dated.select("anchor_id", objects.alias("item")).group_by("anchor_id", maintain_order=True)
+    return lines.agg("item").select("anchor_id", pl.format("[{}]", pl.col("item").list.join(",")).cast(pl.Binary).alias("payload"))
+
+
 def product_payloads(products: pl.DataFrame, fragments: pl.DataFrame) -> pl.DataFrame:
-    """anchor_id (the product) and payload (bytes: the product without score and reason; its name and its category's id).
+    """anchor_id (the product) and payload (bytes: the product without score and reason; its name, its category's id and its
+    stock).
 
     products: of Features; fragments: of `product_fragments`.
     """
     category = _text("category_id") if "category_id" in products.columns else pl.lit(None, dtype=pl.String)
-    line = pl.concat_str(
-        "fragment", pl.lit("}\n["), _text("name").fill_null('""'), pl.lit(","), category.fill_null("null"), pl.lit("]")
-    )
+    stock = pl.col("stock").cast(pl.String) if "stock" in products.columns else pl.lit(None, dtype=pl.String)
+    described = pl.concat_str(_text("name").fill_null('""'), category.fill_null("null"), stock.fill_null("null"), separator=",")
+    line = pl.concat_str("fragment", pl.lit("}\n["), described, pl.lit("]"))
     named = products.join(fragments, on="product_id", how="left", maintain_order="left")
     return named.select(pl.col("product_id").alias("anchor_id"), line.cast(pl.Binary).alias("payload"))
 
@@ -115,11 +130,14 @@ def product_fragments(products: pl.DataFrame) -> pl.DataFrame:
 def _evidence(columns: tuple[str, ...]) -> pl.Expr:
     fields = [pl.lit(',"source":') + _text("source")]
     for column in columns:
-        name, *rest = column.split("_")
-        key = name + "".join(word.capitalize() for word in rest)
-        fields.append(pl.lit(f',"{key}":') + _number(column))
+        fields.append(pl.lit(f',"{_camel(column)}":') + _number(column))
     listed = pl.concat_str([field.fill_null("") for field in fields])
     return pl.lit("{") + listed.str.strip_prefix(",") + pl.lit("}")
+
+
+def _camel(column: str) -> str:
+    name, *rest = column.split("_")
+    return name + "".join(word.capitalize() for word in rest)
 
 
 def _text(column: str) -> pl.Expr:

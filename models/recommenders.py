@@ -28,10 +28,11 @@ from models import bundles as bundling
 from models import rivals_of_customers as of_customers
 from models import rivals_of_sessions as of_sessions
 from models.features import Features
-from models.generation import ITEMS, NEIGHBOURS, REFERENCES, Section
+from models.generation import ITEMS, NEIGHBOURS, REFERENCES, ROWS, Section
 from models.tasks import HeldOut
 
 Answer = Callable[[HeldOut, int], pl.DataFrame]
+NO_SCORE, NO_REASON = "a score that is no finite number", "an item without its source or reason"
 COLUMNS = ("anchor_id", "rank", "product_id", "score", "source", "reason")
 
 
@@ -191,10 +192,11 @@ RECOMMENDERS = (
 )  # fmt: skip
 
 
-def faults(frame: pl.DataFrame, eligible: pl.Series) -> list[str]:
+def faults(frame: pl.DataFrame, eligible: pl.Series, form: str = ITEMS) -> list[str]:
     """What is wrong with a RECOMMENDATIONS frame, in words; empty when it may be published.
 
     Ranks are dense from 1 per anchor, nothing recommends itself or twice, only eligible products are shown, scores are finite.
+    A frame of ROWS shows nothing: what it says of a product may stand under that product, more than once, eligible or not.
     """
     # 1 to n in any order: n different numbers, the least of them 1 and the largest n
     dense = (pl.col("rank").min() == 1) & (pl.col("rank").max() == pl.len()) & (pl.col("rank").n_unique() == pl.len())
@@ -204,9 +206,11 @@ def faults(frame: pl.DataFrame, eligible: pl.Series) -> list[str]:
         "a product recommends itself": frame.filter(pl.col("anchor_id") == pl.col("product_id")),
         "a product stands twice under one anchor": frame.filter(pl.struct("anchor_id", "product_id").is_duplicated()),
         "a product that may not be shown": frame.filter(~pl.col("product_id").is_in(eligible.implode()).fill_null(False)),
-        "a score that is no finite number": frame.filter(~pl.col("score").is_finite().fill_null(False)),
-        "an item without its source or reason": frame.filter(pl.col("source").is_null() | pl.col("reason").is_null()),
+        NO_SCORE: frame.filter(~pl.col("score").is_finite().fill_null(False)),
+        NO_REASON: frame.filter(pl.col("source").is_null() | pl.col("reason").is_null()),
     }
+    if form == ROWS:
+        wrong = {words: wrong[words] for words in ("ranks are not dense from 1", NO_SCORE, NO_REASON)}
     return [
         f"{words} ({rows.height} times, first at anchor {rows['anchor_id'][0]!r})" for words, rows in wrong.items() if rows.height
     ]

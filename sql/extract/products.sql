@@ -22,6 +22,7 @@ select
     p.images ->> 0 as image_url,
     p.status::text as status,
     p."isVisible" and p."deletedAt" is null and p.status::text in ('ACTIVE', 'OUT_OF_STOCK') as is_shown,
+    case when p."trackInventory" then p."stockQuantity" end::bigint as stock,
     p.status::text <> 'OUT_OF_STOCK' and (not p."trackInventory" or p."stockQuantity" > 0) as in_stock,
     c.id as category_id,
     c.name as category,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.generation import split_extras, split_payload
-from models.payloads import bundle_extras, payloads, product_fragments, product_payloads, references
+from models.payloads import bundle_extras, payloads, product_fragments, product_payloads, references, rows
 from models.recommenders import RECOMMENDERS
 from tests.models.invented import PRODUCT, QUICK, features, products, random_features
 
@@ -242,15 +244,33 @@ def test_references_are_short() -> None:
 
 
 @QUICK
-@given(id=TEXT, name=TEXT, category=st.none() | TEXT)
-def test_products_by_themselves(id: str, name: str, category: str | None) -> None:
-    """The product as in any list, without score and reason; then its name and its category's id."""
+@given(id=TEXT, name=TEXT, category=st.none() | TEXT, stock=st.none() | st.integers(-5, 10**9))
+def test_products_by_themselves(id: str, name: str, category: str | None, stock: int | None) -> None:
+    """The product as in any list, without score and reason; then its name, its category's id and what is in stock."""
     catalogue = products({id: {"name": name, "category_id": category, "price_cents": 1250}})
+    catalogue = catalogue.with_columns(stock=pl.lit(stock, dtype=pl.Int64))
     ((anchor, payload),) = product_payloads(catalogue, product_fragments(catalogue)).rows()
     product, described = payload.split(b"\n")
     shown = published(pl.DataFrame([item("x", 1, id)]), catalogue, ())["x"].split(b"\n")[0]
     assert shown == b"[" + product[:-1] + b',"score":0.5,"reason":"r"}]'
-    assert (anchor, json.loads(described)) == (id, [name, category])
+    assert (anchor, json.loads(described)) == (id, [name, category, stock])
+
+
+@QUICK
+@given(product=TEXT, reason=TEXT, figure=st.none() | st.floats())
+def test_rows_say_all_they_have(product: str, reason: str, figure: float | None) -> None:
+    """An object per row in rank order: evidence in camelCase, instants and days as text, null for what is no number."""
+    at = datetime(2026, 6, 30, 12, tzinfo=UTC)
+    facts = {"n_gaps": 3, "expected_days": figure, "next_at": at, "next_on": at.date(), "level": "personal"}
+    frame = pl.DataFrame([{**item("ann", 2, "b"), **facts}, {**item("ann", 1, product, reason=reason), **facts}])
+    ((anchor, payload),) = rows(frame.with_columns(pl.col("expected_days").cast(pl.Float64)), tuple(facts)).rows()
+    first, second = json.loads(payload)
+    assert (anchor, second["productId"], b"\n" in payload) == ("ann", "b", False)
+    known = figure if figure is not None and math.isfinite(figure) else None
+    assert first == {
+        "productId": product, "score": 0.5, "source": "s", "reason": reason, "nGaps": 3, "expectedDays": known,
+        "nextAt": "2026-06-30T12:00:00.000000+00:00", "nextOn": "2026-06-30", "level": "personal",
+    }  # fmt: skip
 
 
 BUNDLES = {

@@ -41,7 +41,7 @@ def test_random_shops(recommender: Recommender, seed: int) -> None:
     """Whatever the shop, the frame may be published, scores lie in 0..1, and rows in another order change nothing."""
     shop = random_features(seed)
     frame = recommender.recommend(shop)
-    assert faults(frame, shop.eligible()["product_id"]) == []
+    assert faults(frame, shop.eligible()["product_id"], recommender.form) == []
     assert frame.filter(~pl.col("score").is_between(0, 1)).is_empty()
     assert_frame_equal(frame, recommender.recommend(shuffled(shop, seed)))
 
