@@ -126,13 +126,22 @@ def rss_mb(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
-def measure(pool: ProcessPoolExecutor, target: Target, pid: int, port: int, sent: list[bytes], seconds: float, at: int) -> None:
+def measure(
+    pool: ProcessPoolExecutor,
+    target: Target,
+    pid: int,
+    port: int,
+    sent: list[bytes],
+    seconds: float,
+    at: int,
+    connections: int = 64,
+) -> None:
     """One round: saturate for the rate and the CPU time, then half of that rate for the latencies."""
     before = cpu_seconds(pid)
-    full = pool.submit(generate, Load(port, sent, seconds, start=at * 17_011)).result()
+    full = pool.submit(generate, Load(port, sent, seconds, connections, start=at * 17_011)).result()
     target.cpu_us.append((cpu_seconds(pid) - before) / full.n * 1e6)
     target.rates.append(full.n / full.seconds)
-    half = pool.submit(generate, Load(port, sent, seconds, rate=target.rates[-1] / 2, start=at * 29_009)).result()
+    half = pool.submit(generate, Load(port, sent, seconds, connections, rate=target.rates[-1] / 2, start=at * 29_009)).result()
     target.p50_ms.append(half.percentile(0.50) * 1e3)
     target.p99_ms.append(half.percentile(0.99) * 1e3)
     target.rss_mb = rss_mb(pid)

@@ -21,6 +21,7 @@ from serving.routing import ReadRoute
 from serving.server import listen, serve
 from serving.settings import Settings
 
+RIVALS = {"fastapi": "fastapi_app", "fastapi_bulk": "fastapi_bulk"}
 CONSTANT = json.dumps({"products": ["x" * 1_500]}).encode()
 
 
@@ -45,13 +46,13 @@ def main(name: str) -> None:
     def ready() -> None:
         print(json.dumps({"api": bound.getsockname()[1]}), flush=True)
 
-    if name == "fastapi":
+    if name.startswith("fastapi"):
         import uvicorn
 
         # the port answers from the socket's backlog until the application is up
         ready()
         config = uvicorn.Config(
-            "bench.rivals.fastapi_app:app", loop="uvloop", http="httptools", access_log=False, log_level="warning"
+            f"bench.rivals.{RIVALS[name]}:app", loop="uvloop", http="httptools", access_log=False, log_level="warning"
         )
         uvicorn.Server(config).run([bound])
     else:

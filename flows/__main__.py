@@ -15,7 +15,9 @@ from cyclopts import App, CycloptsError, Parameter
 from flows import embedded
 from flows.console import say, show_table, tell
 from flows.doors import DATABASE, REDIS, open_services
-from flows.errors import UpsellError
+from flows.errors import SettingsError, UpsellError
+from flows.exposures_options import FileOptions
+from flows.plan_options import PlanOptions
 from flows.progress import Reporter
 from flows.settings import Settings
 
@@ -29,6 +31,7 @@ migrations = App(name="migrate", help="The schema: 4 enums, 8 tables, their inde
 app.command(services)
 app.command(migrations)
 
+AS_IT_IS, UNPLANNED = FileOptions(), PlanOptions()
 Companies = Annotated[list[str] | None, Parameter(name="--company", negative="")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout and nothing else.")]
 AsOf = Annotated[datetime | None, Parameter(name="--as-of", help="Events at or after this instant are not looked at.")]
@@ -236,6 +239,64 @@ def evaluate(
 
 
 @app.command
+def analyze(
+    *,
+    exposures: Annotated[Path | None, Parameter(help="A file of units or of summaries; no database is opened.")] = None,
+    plan: Annotated[bool, Parameter(negative="", help="How many units an effect needs; nothing is opened.")] = False,
+    company: Companies = None,
+    as_of: AsOf = None,
+    file: FileOptions = AS_IT_IS,
+    planned: PlanOptions = UNPLANNED,
+    json: Json = False,
+) -> None:
+    """Results of experiments: of the companies in the database, or of a file; or the plan of one to come."""
+    if plan and exposures:
+        raise SettingsError(f"--plan and --exposures {exposures} are two questions: ask one of them.")
+    if plan:
+        _plan(planned, file, json)
+    elif exposures:
+        _analyze_file(exposures, file, json)
+    else:
+        _analyze_companies(company, as_of, json)
+
+
+def _plan(planned: PlanOptions, design: FileOptions, json: bool) -> None:
+    from flows.plan import plan as plan_experiment
+    from flows.plan import plan_rows
+
+    document = plan_experiment(planned, design)
+    if json:
+        say(json, document)
+    else:
+        show_table(plan_rows(document))
+
+
+def _analyze_file(path: Path, options: FileOptions, json: bool) -> None:
+    from flows.exposures import analyze_file, decision_lines, result_rows
+
+    document = analyze_file(path, options)
+    if json:
+        say(json, document)
+    else:
+        say(json, decision_lines(document))
+        show_table(result_rows(document))
+
+
+def _analyze_companies(company: list[str] | None, as_of: datetime | None, json: bool) -> None:
+    from flows.analyze import analyze_companies
+    from flows.exposures import decision_lines
+    from flows.nightly import as_of_utc
+
+    settings = open_services(Settings.from_env())
+    with Reporter() as progress:
+        documents = analyze_companies(settings, company, as_of_utc(as_of), progress)
+    if json:
+        say(json, documents)
+    else:
+        say(json, [{"company": document["company"], **line} for document in documents for line in decision_lines(document)])
+
+
+@app.command
 def token(*, company: str, scope: Annotated[list[str], Parameter(negative="")], hours: int = 12, json: Json = False) -> None:
     """Sign a token for trials."""
     from flows.tokens import sign
@@ -252,9 +313,13 @@ def serve(
     *, read_only: Annotated[bool, Parameter(negative="")] = False, host: str = "127.0.0.1", port: int = 8000, workers: int = 1
 ) -> None:
     """Run the API. With --read-only it needs Redis alone."""
-    settings = open_services(Settings.from_env(), REDIS)
+    from flows.tokens import signing_secret
+
+    settings = open_services(Settings.from_env(), *((REDIS,) if read_only else ()))
     arguments = ["--host", host, "--port", str(port), "--workers", str(workers), *(["--read-only"] if read_only else [])]
     environ = {**os.environ, "REDIS_URL": settings.redis_url or ""}
+    if not read_only:
+        environ |= {"DATABASE_URL": settings.database_url or "", "JWT_SECRET": signing_secret(settings)}
     # another program takes this one's place: flows and serving never import each other
     os.execve(sys.executable, [sys.executable, "-m", "serving", *arguments], environ)
 

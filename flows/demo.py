@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 from psycopg.types.json import Jsonb
@@ -54,6 +54,17 @@ class Running:
     tokens: dict[str, str]
     best_sellers: dict[str, list[str]]
     customers: dict[str, str]
+
+
+class Sent(NamedTuple):
+    """What a check sends beside its address."""
+
+    method: str
+    body: Any = None
+    token: str = ""
+
+
+READ = Sent("GET")
 
 
 def run_demo(settings: Settings, *, leave: bool, as_json: bool) -> None:
@@ -110,18 +121,50 @@ def check(demo: Running) -> None:
             _expect(demo, f"{_page(company, product)}&sessionId=demo", 200, lambda body: bool(body["sections"]))
     for company, customer in demo.customers.items():
         _expect(demo, _page_of_customer(demo, company, customer), 200, lambda body: body["personalized"] is True)
+    _check_offers(demo)
     _expect(demo, page.partition("?")[0], 400, lambda body: body["errors"][0]["field"] == "companyId")
     _expect(demo, _page("no-such-company", "1"), 404, lambda body: body["status"] == 404)
 
 
-def _expect(demo: Running, path: str, status: int, holds: Any) -> None:
+def _check_offers(demo: Running) -> None:
+    """Configure a product of the first shop, price it, and take the bulk discount away again."""
+    company, products = next(iter(demo.best_sellers.items()))
+    product, token = products[0], demo.tokens[company]
+    discount, config = (_offer(company, product, name) for name in ("bulk-discount", "subscription-config"))
+    tiers = [{"minQuantity": 5, "maxQuantity": None, "discountType": "PERCENTAGE", "discountValue": 10, "label": "Five"}]
+    line = {"productId": product, "quantity": 5}
+    calculate = "/api/products/pricing/bulk-calculate"
+    _expect(demo, discount, 200, lambda body: body["tiers"] == tiers, Sent("PUT", {"tiers": tiers}, token))
+    _expect(demo, discount, 200, lambda body: body["tiers"] == tiers)
+    _expect(demo, calculate, 200, lambda body: body["totalSavings"] > 0, Sent("POST", line, token))
+    _expect(demo, calculate, 200, lambda body: len(body["items"]) == 2, Sent("POST", {"items": [line, line]}, token))
+    _expect(demo, calculate, 401, lambda body: body["status"] == 401, Sent("POST", line, "nobody's"))
+    nudge = f"{_offer(company, product, 'bulk-recommendation')}&quantity=5"
+    _expect(demo, nudge, 200, lambda body: "recommendation" not in body)
+    _expect(demo, discount, 200, lambda body: body["success"], Sent("DELETE", None, token))
+    _expect(demo, discount, 404, lambda body: body["status"] == 404)
+    _expect(demo, config, 200, lambda body: len(body["discountTiers"]) == 7, Sent("PUT", {}, token))
+    _expect(demo, config, 200, lambda body: body["enabled"])
+    for name in ("subscription-eligibility", "subscription-offer"):
+        path = f"/api/upsell/{name}/{urllib.parse.quote(product, safe='')}?companyId={urllib.parse.quote(company)}"
+        _expect(demo, path, 200, lambda body: body["eligible"] and body["recommendedFrequency"] == "MONTHLY")
+
+
+def _expect(demo: Running, path: str, status: int, holds: Any, sent: Sent = READ) -> None:
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {sent.token}"} if sent.token else {})
+    body = None if sent.body is None else json.dumps(sent.body).encode()
+    request = urllib.request.Request(demo.api + path, body, headers, method=sent.method)
     try:
-        with urllib.request.urlopen(demo.api + path, timeout=10) as response:
-            found, body = response.status, json.load(response)
+        with urllib.request.urlopen(request, timeout=10) as response:
+            found, answer = response.status, json.load(response)
     except urllib.error.HTTPError as error:
-        found, body = error.code, json.load(error)
-    if found != status or not holds(body):
-        raise CheckFailed(f"GET {path} answered {found} where {status} was due: {json.dumps(body)[:300]}")
+        found, answer = error.code, json.load(error)
+    if found != status or not holds(answer):
+        raise CheckFailed(f"{sent.method} {path} answered {found} where {status} was due: {json.dumps(answer)[:300]}")
+
+
+def _offer(company: str, product: str, resource: str) -> str:
+    return _page(company, product).replace("/recommendations?", f"/{resource}?")
 
 
 def _page(company: str, product: str) -> str:

@@ -1,6 +1,6 @@
-"""The night and the backfill as Prefect flows: what the deployments of prefect.yaml run.
+"""The night, the analysis of experiments and the backfill as Prefect flows: what the deployments of prefect.yaml run.
 
-They are thin: the same functions run without Prefect in `upsell nightly` and `upsell backfill` (DECISIONS.md, 4).
+They are thin: the same functions run without Prefect in `upsell nightly`, `upsell analyze` and `upsell backfill` (DECISIONS.md, 4).
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from typing import Any
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 
+from flows.analyze import analyze_company
 from flows.backfill import backfill_days
 from flows.doors import open_services
 from flows.errors import UpsellError
 from flows.evaluate import evaluate_company, evaluation_table
+from flows.experiment_report import analysis_report
 from flows.nightly import CompanyNight, as_of_utc, company_night, due_companies, failures
 from flows.progress import silent
 from flows.settings import Settings
@@ -40,6 +42,29 @@ def nightly(companies: list[str] | None = None, as_of: datetime | None = None) -
     if failed := failures(nights):
         raise UpsellError(failed)
     return [asdict(row) for row in nights]
+
+
+@flow(name="analyze", log_prints=True)
+def analyze(companies: list[str] | None = None, as_of: datetime | None = None) -> list[dict[str, Any]]:
+    """Read the experiments of the named companies, or of all active ones, and leave a table and a picture of each as artifact.
+    Fails when any company failed, after all have been tried."""
+    settings = open_services(Settings.from_env())
+    watermark = as_of_utc(as_of)
+    reports, failed = [], []
+    for company in due_companies(settings, companies):
+        try:
+            found = analyze_company(settings, company, watermark, silent)
+        except UpsellError as error:
+            failed.append(str(error))
+        else:
+            if found.experiments:
+                reports.append(analysis_report(settings, found))
+    create_markdown_artifact(
+        key="experiments", markdown="\n\n".join(reports) or "No experiment runs.", description=f"Up to {instant(watermark)}"
+    )
+    if failed:
+        raise UpsellError(" ".join(failed))
+    return [{"watermark": instant(watermark), "companies": len(reports)}]
 
 
 @flow(name="evaluate", log_prints=True)
@@ -69,12 +94,14 @@ def backfill(start: date, end: date, reason: str, companies: list[str] | None = 
 def night_table(nights: list[CompanyNight]) -> str:
     """The night's report in Markdown: a row per company, then a line per company and kind on how ready it is."""
     head = (
-        "| company | generation | payloads | orders | views | quarantined | seconds | error |\n|---|---|---|---|---|---|---|---|\n"
+        "| company | generation | payloads | orders | views | quarantined | experiments | seconds | error |\n"
+        "|---|---|---|---|---|---|---|---|---|\n"
     )
     ready = [f"- {row.company}, {kind}: {line}" for row in nights for kind, line in row.readiness.items()]
     table = head + "\n".join(
         f"| {row.company} | {row.generation or 'unchanged'} | {row.n_payloads:,} | {row.counts.get('orders', 0):,} "
-        f"| {row.counts.get('views', 0):,} | {sum(row.quarantined.values()):,} | {row.seconds} | {row.error or ''} |"
+        f"| {row.counts.get('views', 0):,} | {sum(row.quarantined.values()):,} | {row.n_experiments:,} | {row.seconds} "
+        f"| {' '.join(filter(None, (row.error, row.analysis_error)))} |"
         for row in nights
     )
     return "\n\n".join([table, *(["\n".join(ready)] if ready else [])])

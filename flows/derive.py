@@ -12,7 +12,7 @@ import sql
 from flows.layout import features_key
 from flows.object_store import ObjectStore, parquet_bytes, scratch
 from models.configuration import merge
-from models.features import MEMBERS, Features
+from models.features import MEMBERS, SUBSCRIPTIONS, Features
 from models.snapshot import Snapshot
 
 UNKNOWN_PRODUCTS = "unknown_products"
@@ -35,12 +35,20 @@ def derive(store: ObjectStore, snapshot: Snapshot) -> dict[str, int]:
             "baskets": duck.sql(sql.load("features/baskets")).pl(),
             "views": duck.sql(sql.load("features/views")).pl(),
             "products": products,
+            "subscriptions": _subscriptions(store, snapshot),
             UNKNOWN_PRODUCTS: duck.sql(sql.load("checks/unknown_products")).pl(),
         }
     for member, frame in derived.items():
         store.put(features_key(snapshot.company, watermark, member), parquet_bytes(frame))
         counts[member] = frame.height
     return counts
+
+
+def _subscriptions(store: ObjectStore, snapshot: Snapshot) -> pl.DataFrame:
+    # a snapshot that was made before subscriptions were extracted names none
+    if not snapshot.subscriptions_key:
+        return pl.DataFrame(schema=SUBSCRIPTIONS)
+    return pl.read_parquet(store.fetch(snapshot.subscriptions_key)).cast(pl.Schema(SUBSCRIPTIONS))
 
 
 def read_features(store: ObjectStore, snapshot: Snapshot) -> Features:
@@ -55,5 +63,6 @@ def read_features(store: ObjectStore, snapshot: Snapshot) -> Features:
         baskets=frames["baskets"],
         views=frames["views"],
         products=frames["products"],
+        subscriptions=frames["subscriptions"],
         config=merge(snapshot.config),
     )

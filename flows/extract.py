@@ -20,7 +20,7 @@ import polars as pl
 import sql
 from flows.connections import Connection, postgres
 from flows.errors import SettingsError, SnapshotError
-from flows.layout import partition_key, products_key, quarantine_key, snapshot_key, snapshots_prefix
+from flows.layout import partition_key, quarantine_key, snapshot_key, snapshots_prefix, table_key
 from flows.object_store import ObjectStore, parquet_bytes
 from flows.scanner import Scanner
 from flows.settings import Settings
@@ -96,21 +96,33 @@ def extract(
         for member in MEMBERS:
             extraction = Extraction(scanner, store, company, watermark, member)
             members[member.name] = extraction.run(connection, previous, reread, progress, quarantined)
-        catalogue = scanner.read(sql.load("extract/products"), {"company": company}).sort("product_id")
-    key = products_key(company, _sha(content := parquet_bytes(catalogue)))
-    store.put(key, content)
+        bound = {"company": company, "watermark": watermark}
+        tables = {
+            "products": scanner.read(sql.load("extract/products"), bound).sort("product_id"),
+            "subscriptions": scanner.read(sql.load("extract/subscriptions"), bound).sort(pl.all()),
+        }
+    keys = {name: _put_table(store, company, name, frame) for name, frame in tables.items()}
     config = {part: row[part] or {} for part in CONFIG_PARTS}
     snapshot = Snapshot(
         company=company,
         watermark=instant(watermark),
         currency=row["currency"],
+        timezone=row["timezone"],
         members=members,
-        products_key=key,
+        products_key=keys["products"],
+        subscriptions_key=keys["subscriptions"],
         config=config,
         quarantined=dict(sorted(quarantined.items())),
     )
     store.put(snapshot_key(company, watermark), snapshot.to_json())
     return snapshot
+
+
+def _put_table(store: ObjectStore, company: str, name: str, frame: pl.DataFrame) -> str:
+    content = parquet_bytes(frame)
+    key = table_key(company, name, _sha(content))
+    store.put(key, content)
+    return key
 
 
 def latest_snapshot(store: ObjectStore, company: str) -> Snapshot | None:

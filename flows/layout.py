@@ -26,9 +26,9 @@ def quarantine_key(partition: str) -> str:
     return f"{company}/quarantine/{rest}"
 
 
-def products_key(company: str, digest: str) -> str:
-    """The whole catalogue as of one extraction, named after its content."""
-    return f"{folder(company)}/products/{digest}.parquet"
+def table_key(company: str, table: str, digest: str) -> str:
+    """A table that is read whole, `products` or `subscriptions`, as of one extraction, named after its content."""
+    return f"{folder(company)}/{table}/{digest}.parquet"
 
 
 def snapshots_prefix(company: str) -> str:
@@ -54,3 +54,28 @@ def generations_prefix(company: str) -> str:
 def generation_key(company: str, generation: str, name: str) -> str:
     """One file of a generation: `manifest.json`, `products.parquet` or `{kind}.parquet`."""
     return f"{generations_prefix(company)}{generation}/{name}"
+
+
+def experiment_snapshots_prefix(company: str) -> str:
+    """Prefix of what was extracted for the analysis of experiments, which sorts by day."""
+    return f"{folder(company)}/experiments/snapshots/"
+
+
+def experiment_snapshot_key(company: str, watermark: datetime) -> str:
+    """The manifest of the last analysis of a day: an hourly analysis replaces it."""
+    return f"{experiment_snapshots_prefix(company)}{stamp(watermark)[:8]}.json"
+
+
+def experiment_results_key(company: str, day: str) -> str:
+    """All results of one day (`YYYY-MM-DD`), segments and all."""
+    return f"{folder(company)}/experiments/results/{day}.json"
+
+
+def experiment_replay_key(company: str) -> str:
+    """The A/A replays of the last night."""
+    return f"{folder(company)}/experiments/replay.json"
+
+
+def experiment_chart_key(company: str, experiment: str) -> str:
+    """The picture of one experiment's interval over its days."""
+    return f"{folder(company)}/experiments/charts/{folder(experiment)}.svg"

@@ -1,7 +1,8 @@
-"""The night: for every company extract, derive, evaluate, train, publish.
+"""The night: for every company extract, derive, evaluate, train, publish; then analyse its experiments.
 
     rebuild(company)  Postgres -> snapshot -> features -> verdicts of the held-out days -> a built generation in the object store
     release(company)  the built generation -> Redis, past the gates, one pointer moved
+    analyze_company   exposures and outcomes -> results of experiments (flows/analyze.py), whether or not a generation went live
 
 Companies are independent: one that fails is reported, the others are published. `flows/deployments.py` runs the same as a
 Prefect flow, one task per company.
@@ -18,6 +19,8 @@ from datetime import UTC, datetime
 import stamina
 
 import sql
+from flows.analyze import analyze_company
+from flows.configs import publish_configs
 from flows.connections import postgres
 from flows.derive import UNKNOWN_PRODUCTS, derive, read_features
 from flows.errors import ServiceUnavailable, SettingsError, UpsellError
@@ -37,8 +40,9 @@ FIRST_YEAR, LAST_YEAR = 1900, 2199
 
 @dataclass(frozen=True)
 class CompanyNight:
-    """How one company's night ended: `error` is None when `generation` is live. Quarantined rows are counted by reason;
-    readiness says of each judged kind how it did on the held-out days, or what that still takes."""
+    """How one company's night ended: `error` is None when `generation` is live, `analysis_error` when its experiments were
+    analysed, `n_experiments` of them. Quarantined rows are counted by reason; readiness says of each judged kind how it did on the
+    held-out days, or what that still takes."""
 
     company: str
     watermark: str
@@ -49,6 +53,8 @@ class CompanyNight:
     readiness: dict[str, str]
     seconds: float
     error: str | None = None
+    n_experiments: int = 0
+    analysis_error: str | None = None
 
 
 def rebuild(
@@ -65,31 +71,32 @@ def rebuild(
 
 
 def release(settings: Settings, manifest: Manifest, progress: Progress, *, allow_older: bool = False) -> int:
-    """Publish a built generation; returns the number of payloads."""
+    """Publish a built generation, and the configurations of offers as they are now; returns the number of payloads."""
     store = open_store(settings.snapshots, settings.local_dir / "cache")
-    return publish(settings, store, manifest, progress, allow_older=allow_older)
+    n_payloads = publish(settings, store, manifest, progress, allow_older=allow_older)
+    publish_configs(settings, manifest.company)
+    return n_payloads
 
 
 def company_night(settings: Settings, company: str, watermark: datetime, progress: Progress) -> CompanyNight:
     """One company's whole night. What the operator can act on ends in the report, so that the other companies go on."""
     started = time.monotonic()
-    manifest, n_payloads, error = None, 0, None
-    try:
+    manifest, n_payloads, analysis = None, 0, None
+
+    def recommend() -> None:
+        nonlocal manifest, n_payloads
         wait_max = min(5.0, settings.retry_seconds)
         # every step may be run again: a store that was lost half-way is waited for, and the steps find what they had done
         for attempt in stamina.retry_context(on=ServiceUnavailable, attempts=ATTEMPTS, wait_jitter=0.1, wait_max=wait_max):
             with attempt:
                 manifest = rebuild(settings, company, watermark, progress)
                 n_payloads = release(settings, manifest, progress)
-    except UpsellError as refused:
-        error = str(refused)
-    except Exception as unforeseen:  # one company's surprise must not cost the others their night
-        log = settings.local_dir / "nightly.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as file:
-            file.write(f"{instant(datetime.now(UTC))} {company}\n{traceback.format_exc()}\n")
-        first_line = str(unforeseen).partition("\n")[0]
-        error = f"{company}: {type(unforeseen).__name__}: {first_line}: the whole trace is in {log.name} of the local folder."
+
+    def analyze() -> None:
+        nonlocal analysis
+        analysis = analyze_company(settings, company, watermark, progress, with_replay=True)
+
+    error, analysis_error = _refusal(settings, company, recommend), _refusal(settings, company, analyze)
     return CompanyNight(
         company=company,
         watermark=instant(watermark),
@@ -100,7 +107,25 @@ def company_night(settings: Settings, company: str, watermark: datetime, progres
         readiness=manifest.figures["readiness"] if manifest else {},
         seconds=round(time.monotonic() - started, 2),
         error=error,
+        n_experiments=len(analysis.experiments) if analysis else 0,
+        analysis_error=analysis_error,
     )
+
+
+def _refusal(settings: Settings, company: str, work: Callable[[], None]) -> str | None:
+    """Do a part of a company's night; the sentence that says why it was not done, or None."""
+    try:
+        work()
+    except UpsellError as refused:
+        return str(refused)
+    except Exception as unforeseen:  # one company's surprise must not cost the others their night
+        log = settings.local_dir / "nightly.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"{instant(datetime.now(UTC))} {company}\n{traceback.format_exc()}\n")
+        first_line = str(unforeseen).partition("\n")[0]
+        return f"{company}: {type(unforeseen).__name__}: {first_line}: the whole trace is in {log.name} of the local folder."
+    return None
 
 
 def due_companies(settings: Settings, chosen: list[str] | None) -> list[str]:
@@ -126,5 +151,6 @@ def as_of_utc(as_of: datetime | None) -> datetime:
 
 
 def failures(nights: list[CompanyNight]) -> str | None:
-    """One sentence per company that failed, or None."""
-    return " ".join(row.error for row in nights if row.error) or None
+    """One sentence per company and part of its night that failed, or None."""
+    # a store that was away is why both parts failed
+    return " ".join(dict.fromkeys(why for row in nights for why in (row.error, row.analysis_error) if why)) or None

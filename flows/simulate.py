@@ -13,12 +13,15 @@ import polars as pl
 from flows import simulate_offers as offers
 from flows.load_files import LoadFiles
 from flows.simulate_catalogue import Catalogue, Floats, Ints, Window, catalogue
+from flows.simulate_experiments import dirt, held_out, soiled
 from flows.simulate_orders import CUSTOMER_NOISE, GAP_NOISE, named, orders
 from flows.simulate_views import carts, views
 
 END = datetime(2026, 6, 30, tzinfo=UTC)
 DAYS = 365
 TRUTH = "truth_"
+# the truths that stand in truth.json, too
+SMALL = ("pairs", "rules", "variants", "holdout", "dirt")
 
 
 def simulate(
@@ -33,27 +36,34 @@ def simulate(
     end = end.astimezone(UTC).replace(tzinfo=None) if end.tzinfo else end
     window = Window(end - timedelta(days=days), days)
     # one stream per part, so that one part's size never changes another's numbers
-    streams = [np.random.default_rng([seed, part]) for part in range(7)]
+    streams = [np.random.default_rng([seed, part]) for part in range(9)]
     shop = catalogue(n_order_lines, streams[0])
     sold = orders(shop, n_order_lines, window, streams[1])
     n_offers = max(4_000, n_order_lines // 8)
     cart_frame, item_frame = carts(shop, sold, window, streams[3])
+    offered = offers.impressions(sold, n_offers, window, streams[4])
+    shown = offers.exposures(shop, sold, n_offers, window, streams[5])
+    apart = held_out(shop, sold, cart_frame, 2 * n_offers, window, streams[7])
+    shown, offered = soiled(shown, offered, streams[8])
+    shown = pl.concat([shown, apart.exposures], how="diagonal").sort("exposed_at", "session_id", "variant")
     return {
         "products": _products_file(shop),
         "orders": sold.frame,
         "views": views(shop, sold, int(n_order_lines * views_per_line), window, streams[2]),
-        "carts": cart_frame,
-        "cart_items": item_frame,
+        "carts": pl.concat([cart_frame, apart.carts], how="vertical_relaxed"),
+        "cart_items": pl.concat([item_frame, apart.cart_items], how="vertical_relaxed"),
         "rules": offers.rules(),
         "experiments": offers.experiments(window),
-        "impressions": offers.impressions(sold, n_offers, window, streams[4]),
-        "exposures": offers.exposures(shop, sold, n_offers, window, streams[5]),
+        "impressions": offered,
+        "exposures": shown,
         "subscriptions": offers.subscriptions(sold, window, streams[6]),
         f"{TRUTH}products": shop.products,
         f"{TRUTH}pairs": _pair_truth(shop),
         f"{TRUTH}intervals": sold.schedules,
         f"{TRUTH}rules": offers.rule_truth(),
         f"{TRUTH}variants": offers.variant_truth(),
+        f"{TRUTH}holdout": apart.truth,
+        f"{TRUTH}dirt": dirt(),
     }
 
 
@@ -62,7 +72,7 @@ def write(frames: dict[str, pl.DataFrame], folder: Path) -> LoadFiles:
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in frames.items():
         frame.write_parquet(folder / f"{name}.parquet", compression="zstd")
-    small = {name.removeprefix(TRUTH): frames[name].to_dicts() for name in (f"{TRUTH}pairs", f"{TRUTH}rules", f"{TRUTH}variants")}
+    small = {kind: frames[f"{TRUTH}{kind}"].to_dicts() for kind in SMALL}
     noise = {"gap_log_sd": GAP_NOISE, "customer_log_sd": CUSTOMER_NOISE}
     (folder / "truth.json").write_text(json.dumps({**small, "intervals": noise}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return LoadFiles(**{part.name: folder / f"{part.name}.parquet" for part in fields(LoadFiles) if part.name in frames})

@@ -69,7 +69,7 @@ def train(
             "withheld": withheld,
         },
         code_version=version("smart-upsell"),
-        page={**page(features), "currency": snapshot.currency},
+        page={**page(features), "currency": snapshot.currency, "timezone": snapshot.timezone},
     )
     manifest = replace(manifest, id=_generation_id(manifest, files))
     for name, content in files.items():

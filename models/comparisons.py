@@ -40,9 +40,11 @@ def compare(metrics: Sequence[Metric], codes: Integers, control: Mapping[str, Fl
     the covariate does not vary, it is not adjusted; nor is a quantile.
     """
     whole = {field.name: np.full(len(codes), np.nan) for field in fields(Estimate)}
-    for kind, adjusted in {(metric.kind, metric.covariate is not None) for metric in metrics}:
-        alike = [number for number, metric in enumerate(metrics) if (metric.kind, metric.covariate is not None) == (kind, adjusted)]
-        rows = np.flatnonzero(np.isin(codes, alike))
+    formulas = [(metric.kind, metric.covariate is not None) for metric in metrics]
+    for kind, adjusted in set(formulas):
+        is_alike = np.array([formula == (kind, adjusted) for formula in formulas])
+        alike = np.flatnonzero(is_alike).tolist()
+        rows = np.flatnonzero(is_alike[codes])
         if len(rows):
             having = [{role for role, _ in metrics[number].columns()} for number in alike]
             place = np.searchsorted(alike, codes[rows])

@@ -65,7 +65,7 @@ RESULTS: dict[str, Any] = {
     "standard_deviation": pl.Float64,  # of a unit; of a ratio, linearised
     "control_mean": pl.Float64,
     "difference": pl.Float64,  # with CUPED the adjusted one, else mean - control_mean
-    "standard_error": pl.Float64,  # each arm with its own variance
+    "standard_error": pl.Float64,  # of p and of every interval: pooled over the arms for a proportion
     "low": pl.Float64,
     "high": pl.Float64,
     "low_always_valid": pl.Float64,

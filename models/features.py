@@ -10,7 +10,14 @@ import polars as pl
 
 from models.configuration import Configuration
 
-MEMBERS = ("baskets", "views", "products")
+MEMBERS = ("baskets", "views", "products", "subscriptions")
+SUBSCRIPTIONS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "customer_id": pl.String,
+    "product_id": pl.String,
+    "status": pl.String,
+    "frequency": pl.String,
+    "created_at": pl.Datetime("us", "UTC"),
+}
 LONGEST_LOOKBACK_DAYS = 36_525
 IDLE_MINUTES = 30
 
@@ -24,6 +31,7 @@ class Features:
     products: one row per product with name, prices in cents, category, is_shown, in_stock (sql/extract/products).
     window_end: instant of the company's last event, at which every lookback window ends. A shop that has been quiet for a
     month is judged by its last busy days, not by an empty month.
+    subscriptions: SUBSCRIPTIONS; one row per subscription, its status as of the extraction.
     choices: kind -> what the company's held-out days have chosen for it; empty where nothing was tried, then defaults hold.
     """
 
@@ -34,13 +42,16 @@ class Features:
     products: pl.DataFrame
     config: Configuration
     choices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    subscriptions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SUBSCRIPTIONS))
 
     def before(self, split_at: datetime) -> Features:
         """What was known at `split_at`: events before it, and a window that ends at the last of them."""
         baskets = self.baskets.filter(pl.col("ordered_at") < split_at)
         views = self.views.filter(pl.col("viewed_at") < split_at)
         known = [moment for moment in (baskets["ordered_at"].max(), views["viewed_at"].max()) if isinstance(moment, datetime)]
-        return replace(self, baskets=baskets, views=views, window_end=max(known, default=split_at))
+        subscriptions = self.subscriptions.filter(pl.col("created_at") < split_at)
+        window_end = max(known, default=split_at)
+        return replace(self, baskets=baskets, views=views, window_end=window_end, subscriptions=subscriptions)
 
     def sessions(self) -> pl.DataFrame:
         """Views with `visit_id` (int): a session is split where IDLE_MINUTES pass without a view. By visit, oldest view first."""

@@ -17,6 +17,21 @@ Keys (company percent-encoded, anchor last and as it is, so that any id is unamb
     upsell:{company}:session:{session}        sorted set: product -> when the live session last viewed it (ms since 1970); kept
                                               by the read API, of no generation, the newest SESSION_PRODUCTS of SESSION_MS
 
+Of no generation either, and the same whichever is live (models/published_configs.py, models/flags.py):
+
+    upsell:{company}:config:{resource}:{product}   an offer's configuration, resource `bulk-discount` or `subscription-config`: the
+                                              version (the row's updatedAt in ms since 1970), a newline, the document that the API
+                                              answers; without a document the row was deleted, and the key expires
+    upsell:{company}:configs                  set of `{resource}:{product}`, the company's configurations that are published
+    upsell:pending-configs                    sorted set of writes that Postgres may hold and Redis does not yet -> when noted (ms):
+                                              ["nonce", "company", "resource", "product"]
+    upsell:config-poller, upsell:configs-polled   held by the process that polls; when the last poll began (ms)
+    upsell:flags, upsell:{company}:flags      {"bulk_discounts_enabled": true, ...}: for all, and a company's own over them
+
+    upsell:{company}:experiments              hash: experiment id -> {"latest", "history"}, as in UpsellExperiment.results: the
+                                              last analysis ({"watermark", "day", "decision", "sentence", "srm", "results", ...}),
+                                              and one small entry per day ({"watermark", "decision", "arms"})
+
 A payload is lines of JSON without raw newlines; what they hold is the kind's form:
 
     items        the array of products as the public API shows them; the array of their evidence in the same order, as the
@@ -29,8 +44,9 @@ A payload is lines of JSON without raw newlines; what they hold is the kind's fo
                  score and reason; [name, category id or null, units in stock or null where they are not counted]
 
 Anchor is a product id for kinds that belong to a product's page, for neighbours and for `product`, a customer id for
-references; of rows, which say for themselves what they are about, it may be either; for `popular` it is a category id, or "" for the whole company. Lists for customers are references, since whole
-products would be held again and again: 300,000 customers, 20 products each, 300 bytes a product.
+references; of rows, which say for themselves what they are about, it may be either; for `popular` it is a category id, or "" for
+the whole company. Lists for customers are references, since whole products would be held again and again: 300,000 customers, 20
+products each, 300 bytes a product.
 """
 
 from __future__ import annotations
@@ -77,6 +93,11 @@ def payload_prefix(company: str, generation: str, kind: str) -> str:
 def session_key(company: str, session: str) -> str:
     """Key of what a live session has viewed."""
     return f"upsell:{quote(company, safe='')}:session:{session}"
+
+
+def experiments_key(company: str) -> str:
+    """Key of the results of the company's experiments."""
+    return f"upsell:{quote(company, safe='')}:experiments"
 
 
 def split_payload(payload: bytes) -> tuple[bytes, bytes]:
@@ -133,8 +154,8 @@ class Kind:
 @dataclass(frozen=True)
 class Manifest:
     """What a generation is: whose, of which watermark (exclusive upper event time, ISO 8601 UTC), with which kinds, counts and
-    figures, by which version of the code; `page` is what holds for whole pages: maxSections, currency. Its bytes are a function of the
-    input alone."""
+    figures, by which version of the code; `page` is what holds for whole pages: maxSections, currency, timezone. Its bytes are a
+    function of the input alone."""
 
     id: str
     company: str

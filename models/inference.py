@@ -15,15 +15,14 @@ from models.arms import Arms, arranged
 from models.comparisons import compare, described, methods
 from models.estimates import Estimate, Moments
 from models.experiment_frames import DESIGNS, MOMENTS, RESULTS, SPLITS
-from models.metrics import GOAL, GUARDRAIL, QUANTILE, Metric
+from models.metrics import GOAL, GUARDRAIL, Metric
 from models.readings import Reading
 
-__all__ = ["DESIGNS", "MOMENTS", "RESULTS", "SPLITS", "infer", "sample_ratios"]
+__all__ = ["DESIGNS", "MOMENTS", "RESULTS", "SPLITS", "compared", "infer", "sample_ratios", "unit_counts"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Columns = dict[str, Any]
-FEW_FOR_QUANTILE = "there are too few units for the quantile's standard error"
 ONE_ARM, NO_UNITS = "fewer than two arms have a weight", "there are no units"
 
 
@@ -45,11 +44,23 @@ def infer(
     arms = arranged(moments, designs, metrics)
     if arms.frame.is_empty() or not metrics:
         return _framed(arms, {"reason": arms.reason})
-    scale = np.array([metric.scale for metric in metrics])[arms.metric]
-    mean, deviation = (each * scale for each in described(metrics, arms.metric, arms.columns))
-    found = {**_compared(arms, metrics, scale, n_star, prior_sd), "mean": mean, "standard_deviation": deviation}
-    roles = np.array([metric.role for metric in metrics], dtype=object)
-    return _framed(arms, {**found, "role": roles[arms.metric], "scale": scale})
+    mean, deviation = described(metrics, arms.metric, arms.columns)
+    scale = _of(metrics, arms.metric, "scale")
+    own: Columns = {"mean": mean * scale, "standard_deviation": deviation * scale, "scale": scale}
+    own = {name: np.where(arms.is_known, values, np.nan) for name, values in own.items()}
+    own["role"] = _where(arms.is_known, np.array([metric.role for metric in metrics], dtype=object)[arms.metric])
+    return _framed(arms, own, _spread(arms, compared(arms, metrics, n_star, prior_sd)))
+
+
+def unit_counts(results: pl.DataFrame) -> pl.DataFrame:
+    """experiment_id, variant, n: the units of the primary metric, or of the metric with most where the primary was not measured."""
+    n = pl.col("n")
+    return (
+        results.filter(pl.col("segment") == "")
+        .group_by("experiment_id", "variant")
+        .agg(pl.coalesce(n.filter("is_primary").first(), n.max()))
+        .sort("experiment_id", "variant")
+    )
 
 
 def sample_ratios(counts: pl.DataFrame, designs: pl.DataFrame) -> pl.DataFrame:
@@ -84,12 +95,12 @@ def sample_ratios(counts: pl.DataFrame, designs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _compared(arms: Arms, metrics: Sequence[Metric], scale: Floats, n_star: float, prior_sd: float) -> Columns:
-    """The columns of RESULTS that compare, over all rows."""
+def compared(arms: Arms, metrics: Sequence[Metric], n_star: float, prior_sd: float) -> Columns:
+    """The columns of RESULTS that compare, as arrays over the rows that have a control, in their order; NaN for null."""
     rows = np.flatnonzero(arms.control >= 0)
     codes, base = arms.metric[rows], arms.control[rows]
     own, other = ({name: values[at] for name, values in arms.columns.items()} for at in (rows, base))
-    estimate = _scaled(compare(metrics, codes, other, own), scale[rows])
+    estimate = _scaled(compare(metrics, codes, other, own), _of(metrics, codes, "scale"))
     n = own["n"] + other["n"]
     # planned units are those of all arms, and a comparison has two
     planned = own["planned_units"] * (own["share"] + other["share"])
@@ -99,33 +110,29 @@ def _compared(arms: Arms, metrics: Sequence[Metric], scale: Floats, n_star: floa
     is_planned = arms.plan[rows] >= 0
     reading = Reading(*(np.where(is_planned, late, early) for late, early in zip(ended.ends(), free.ends(), strict=True)))
     low, high = estimates.fixed_interval(estimate, own["alpha"])
-    found: Columns = {
+    share, share_reason = estimates.lift(estimate)
+    return {
         "method": methods(metrics, codes, estimate),
         "reading": np.where(is_planned, readings.GROUP_SEQUENTIAL, readings.ALWAYS_VALID).astype(object),
         "control_mean": estimate.control_mean,
         "difference": estimate.difference,
-        "standard_error": estimate.standard_error,
+        "standard_error": estimate.null_standard_error,
         "low": low,
         "high": high,
         "low_always_valid": free.low,
         "high_always_valid": free.high,
         "low_group_sequential": ended.low,
         "high_group_sequential": ended.high,
-        "low_reading": reading.low_safe,
-        "high_reading": reading.high_safe,
         "p": estimates.p_value(estimate),
         "p_always_valid": free.p,
         "p_group_sequential": ended.p,
         "n_star": tightest,
         **_called(arms, metrics, rows, estimate, reading),
         **_believed(metrics, codes, estimate, prior_sd),
-        "reason": _reasons(metrics, codes, other, own, estimate),
+        "lift": share,
+        "lift_reason": share_reason,
+        "reason": _reasons(other, own, estimate),
     }
-    found["lift"], found["lift_reason"] = estimates.lift(estimate)
-    spread = {name: _spread(values, rows, len(arms.metric)) for name, values in found.items()}
-    spread["reason"] = np.where(arms.control >= 0, spread["reason"], arms.reason)
-    spread["lift_reason"] = np.where(arms.control >= 0, spread["lift_reason"], arms.reason)
-    return spread
 
 
 @np.errstate(invalid="ignore")
@@ -136,17 +143,19 @@ def _called(arms: Arms, metrics: Sequence[Metric], rows: Integers, estimate: Est
     is_primary = arms.is_primary[rows]
     adjusted = readings.adjusted(reading.p, arms.family[rows], is_primary, is_goal)
     significant = adjusted <= alpha
+    low, high = readings.agreeing(reading, is_primary & significant)
     unit = arms.unit[rows]
     secondary = is_goal & ~is_primary
     significant &= ~secondary | np.isin(unit, unit[is_primary & significant])
-    better = np.array([metric.better for metric in metrics], dtype=np.float64)[codes]
-    margin = np.array([np.nan if metric.margin is None else metric.margin for metric in metrics])[codes]
+    better, margin = _of(metrics, codes, "better"), _of(metrics, codes, "margin")
     is_guardrail = np.array([metric.role == GUARDRAIL for metric in metrics])[codes]
     against = estimates.non_inferiority(estimate, np.where(is_guardrail, np.nan_to_num(margin), np.nan), better)
     worst = np.where(better > 0, reading.low, -reading.high)
     best = np.where(better > 0, reading.high, -reading.low)
     gain = better * estimate.difference
     return {
+        "low_reading": low,
+        "high_reading": high,
         "p_adjusted": adjusted,
         "margin": np.where(is_guardrail, margin, np.nan),
         "p_non_inferior": against.p,
@@ -158,8 +167,8 @@ def _called(arms: Arms, metrics: Sequence[Metric], rows: Integers, estimate: Est
 
 
 def _believed(metrics: Sequence[Metric], codes: Integers, estimate: Estimate, prior_sd: float) -> Columns:
-    better = np.array([metric.better for metric in metrics], dtype=np.float64)[codes]
-    found = bayes.posterior(estimate.difference, estimate.standard_error, estimate.control_mean, prior_sd, better)
+    of = (estimate.difference, estimate.standard_error, estimate.control_mean)
+    found = bayes.posterior(*of, prior_sd, _of(metrics, codes, "better"))
     return {
         "chance_to_win": found.chance_to_win,
         "expected_loss": found.expected_loss,
@@ -168,13 +177,14 @@ def _believed(metrics: Sequence[Metric], codes: Integers, estimate: Estimate, pr
     }
 
 
-def _reasons(
-    metrics: Sequence[Metric], codes: Integers, control: dict[str, Floats], treatment: dict[str, Floats], estimate: Estimate
-) -> NDArray[np.object_]:
-    why = estimates.reasons(Moments(control["n"], np.nan), Moments(treatment["n"], np.nan), estimate)
-    is_quantile = np.array([metric.kind == QUANTILE for metric in metrics])[codes]
-    why[is_quantile & (why == estimates.NO_DENOMINATOR)] = FEW_FOR_QUANTILE
-    return why
+def _reasons(control: dict[str, Floats], treatment: dict[str, Floats], estimate: Estimate) -> NDArray[np.object_]:
+    ours, theirs = (Moments(arm["n"], arm["mean_num"], mean_den=arm["mean_den"]) for arm in (treatment, control))
+    return estimates.reasons(theirs, ours, estimate)
+
+
+def _of(metrics: Sequence[Metric], codes: Integers, name: str) -> Floats:
+    # None becomes NaN
+    return np.array([getattr(metric, name) for metric in metrics], dtype=np.float64)[codes]
 
 
 def _scaled(estimate: Estimate, scale: Floats) -> Estimate:
@@ -182,32 +192,37 @@ def _scaled(estimate: Estimate, scale: Floats) -> Estimate:
     return replace(estimate, **{name: getattr(estimate, name) * scale for name in names})
 
 
-def _where(which: NDArray[np.bool_], values: NDArray[np.bool_]) -> NDArray[np.object_]:
+def _where(which: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[np.object_]:
     found = np.full(len(which), None, dtype=object)
     found[which] = values[which]
     return found
 
 
-def _spread(values: NDArray[Any], rows: Integers, size: int) -> NDArray[Any]:
-    # of the rows that are compared, to all rows
-    if values.dtype == np.float64:
-        whole: NDArray[Any] = np.full(size, np.nan)
-    else:
-        whole = np.full(size, None, dtype=object)
-    whole[rows] = values
-    return whole
+def _spread(arms: Arms, found: Columns) -> pl.DataFrame:
+    """The columns that compare over all rows: nulls, and why, where a row is compared with none."""
+    has_control = arms.control >= 0
+    place = pl.Series(np.cumsum(has_control) - 1).zip_with(pl.Series(has_control), pl.Series([None], dtype=pl.Int64))
+    spread = _table(found).select(pl.all().gather(place))
+    why = pl.Series(arms.reason.tolist(), dtype=pl.String)
+    return spread.with_columns(pl.coalesce(why, "reason").alias("reason"), pl.coalesce(why, "lift_reason").alias("lift_reason"))
 
 
-def _framed(arms: Arms, found: Columns) -> pl.DataFrame:
+def _table(found: Columns) -> pl.DataFrame:
+    series = []
+    for name, values in found.items():
+        if values.dtype == np.float64:
+            series.append(pl.Series(name, np.where(np.isfinite(values), values, np.nan), nan_to_null=True))
+        else:
+            series.append(pl.Series(name, values.tolist(), RESULTS[name]))
+    return pl.DataFrame(series)
+
+
+def _framed(arms: Arms, own: Columns, compared: pl.DataFrame | None = None) -> pl.DataFrame:
+    """RESULTS: what each arm has of its own, what compares it, and nulls for the rest."""
+    own_table = _table(own)
+    parts = [own_table, arms.frame] if compared is None else [own_table, compared, arms.frame]
     series = []
     for name, dtype in RESULTS.items():
-        if name not in found:
-            series.append(
-                arms.frame[name].cast(dtype) if name in arms.frame.columns else pl.Series(name, [None] * arms.frame.height, dtype)
-            )
-        elif dtype == pl.Float64:
-            finite = np.where(np.isfinite(found[name]), found[name], np.nan)
-            series.append(pl.Series(name, finite, dtype, nan_to_null=True))
-        else:
-            series.append(pl.Series(name, found[name].tolist(), dtype))
-    return pl.DataFrame(series)
+        part = next((part for part in parts if name in part.columns), None)
+        series.append(pl.Series(name, [None], dtype).new_from_index(0, arms.frame.height) if part is None else part[name])
+    return pl.DataFrame(series, schema_overrides=RESULTS)

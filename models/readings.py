@@ -83,3 +83,11 @@ def adjusted(p: Floats, family: Integers, is_primary: Booleans, is_goal: Boolean
     for rows, correct in ((is_primary, multiplicity.holm), (is_goal & ~is_primary, multiplicity.benjamini_hochberg)):
         found[rows] = correct(p[rows], family[rows])
     return found
+
+
+def agreeing(reading: Reading, is_called: Booleans) -> tuple[Floats, Floats]:
+    """The ends that hold for all arms together, at 0 where a later step of Holm's calls what alpha over the arms would not
+    (Strassburger & Bretz, Statistics in Medicine 27, 2008)."""
+    is_open = is_called & (reading.low_safe < 0) & (reading.high_safe > 0)
+    rises = reading.low + reading.high > 0
+    return np.where(is_open & rises, 0.0, reading.low_safe), np.where(is_open & ~rises, 0.0, reading.high_safe)

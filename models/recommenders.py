@@ -12,15 +12,19 @@ import polars as pl
 from models import (
     also_bought,
     also_bought_choice,
+    bulk_tiers,
     buy_again,
     choosing,
     frequently_viewed,
     page,
     popularity,
     rivals,
+    segments,
     session_neighbours,
+    subscription_intervals,
     tasks,
     trending,
+    usual_quantities,
     view_to_bought,
     you_might_like,
 )
@@ -188,6 +192,13 @@ RECOMMENDERS = (
             Judged("repeated products of known customers", tasks.repeated_products, HABIT_RIVALS, 100, "held-out repeaters"),
         ),
         form=REFERENCES,
+    ),
+    Recommender("segments", segments.segments, segments.EVIDENCE, form=ROWS, steady=False),
+    Recommender("bulk-tiers", bulk_tiers.bulk_tiers, bulk_tiers.EVIDENCE, form=ROWS, steady=False),
+    Recommender("usual-quantities", usual_quantities.usual_quantities, usual_quantities.EVIDENCE, form=ROWS, steady=False),
+    Recommender(
+        "subscription-intervals", subscription_intervals.subscription_intervals, subscription_intervals.EVIDENCE,
+        form=ROWS, steady=False,
     ),
 )  # fmt: skip
 

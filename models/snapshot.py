@@ -35,7 +35,8 @@ class Partition:
 @dataclass(frozen=True)
 class Snapshot:
     """One company up to `watermark` (exclusive upper event time, ISO 8601 UTC). `members` maps `order_lines` and `views` to
-    their day partitions, oldest first; `products_key` is the whole catalogue; `quarantined` counts rows by reason."""
+    their day partitions, oldest first; `products_key` and `subscriptions_key` are whole tables; `quarantined` counts rows by
+    reason."""
 
     company: str
     watermark: str
@@ -44,6 +45,8 @@ class Snapshot:
     products_key: str
     config: dict[str, Any] = field(default_factory=dict)
     quarantined: dict[str, int] = field(default_factory=dict)
+    subscriptions_key: str = ""
+    timezone: str = "UTC"
 
     def to_json(self) -> bytes:
         """Canonical bytes: sorted keys, UTF-8."""

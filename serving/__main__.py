@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 from serving import logs, wire
+from serving.auth import Keys
 from serving.server import listen, serve
 from serving.settings import Settings, SettingsError
 from serving.workers import Workers
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 after SIGTERM or SIGINT, 1 when it cannot start, 2 for wrong usage."""
     try:
         settings = _settings(arguments)
-        wire.Address.parse(settings.redis_url)
+        _check(settings)
         bound = listen(settings.host, settings.port)
     except (SettingsError, ValueError) as error:
         return _refuse(str(error))
@@ -41,18 +42,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _settings(arguments: Sequence[str] | None) -> Settings:
-    parser = argparse.ArgumentParser("python -m serving", description="Recommendations over HTTP, from Redis.")
-    parser.add_argument("--read-only", action="store_true", help="serve what needs Redis alone (all routes there are, today)")
+    parser = argparse.ArgumentParser("python -m serving", description="Recommendations and offers over HTTP, from Redis.")
+    parser.add_argument(
+        "--read-only", action="store_true", help="serve what needs Redis alone: nothing is written, no Postgres is reached"
+    )
     parser.add_argument("--host", help="address to listen on (API_HOST)")
     parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (API_PORT)")
     parser.add_argument("--workers", type=int, help="number of serving processes (API_WORKERS)")
     given = vars(parser.parse_args(arguments))
     flags = {name: given[name] for name in ("host", "port", "workers") if given[name] is not None}
+    flags["read_only"] = given["read_only"]
     settings = Settings.from_env()
     try:
         return replace(settings, **flags)
     except SettingsError as error:
         parser.error(str(error))
+
+
+def _check(settings: Settings) -> None:
+    """What only the parts that use a setting can tell of it. Raises SettingsError or ValueError."""
+    wire.Address.parse(settings.redis_url)
+    Keys(settings)
+    if settings.database_url and not settings.read_only:
+        # a process that reads alone must start without psycopg
+        from serving.database import check_address
+
+        check_address(settings.database_url)
 
 
 def _refuse(sentence: str) -> int:

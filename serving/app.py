@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
-from serving import pages, wire
+from serving import bulk_discounts, configs, pages, subscriptions, wire
+from serving.auth import Keys
 from serving.cache import Cache
 from serving.errors import ApiError
 from serving.generations import Generations
@@ -22,12 +23,24 @@ from serving.routing import Edge, ReadRoute, Reads, api_problem, http_problem
 from serving.settings import Settings
 from serving.store import Store
 
+if TYPE_CHECKING:
+    from serving.database import Database
+
 # A ReadRoute is answered by the fast protocol, or by Starlette where that does not apply; a Route by Starlette alone.
 # fmt: off
 ROUTES: Sequence[BaseRoute] = (
     Route("/api/health", health),
     ReadRoute("/api/products/{product_id}/recommendations", pages.page),
     ReadRoute("/api/products/{product_id}/recommendations/{kind}", pages.section),
+    ReadRoute("/api/products/{product_id}/bulk-recommendation", bulk_discounts.recommendation),
+    ReadRoute("/api/products/{product_id}/bulk-discount", bulk_discounts.config),
+    Route("/api/products/{product_id}/bulk-discount", configs.put_bulk_discount, methods=["PUT"]),
+    Route("/api/products/{product_id}/bulk-discount", configs.delete_bulk_discount, methods=["DELETE"]),
+    Route("/api/products/pricing/bulk-calculate", bulk_discounts.calculate, methods=["POST"]),
+    ReadRoute("/api/products/{product_id}/subscription-config", subscriptions.config),
+    Route("/api/products/{product_id}/subscription-config", configs.put_subscription_config, methods=["PUT"]),
+    ReadRoute("/api/upsell/subscription-eligibility/{product_id}", subscriptions.eligibility),
+    ReadRoute("/api/upsell/subscription-offer/{product_id}", subscriptions.offer),
 )
 # fmt: on
 
@@ -37,8 +50,8 @@ def create_app(settings: Settings, routes: Sequence[BaseRoute] = ROUTES) -> Star
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
-        async with reading(settings) as ready:
-            yield {"lookup": ready, "reads": Reads(routes, ready)}
+        async with reading(settings) as ready, writing(settings, ready) as database:
+            yield {"lookup": ready, "reads": Reads(routes, ready), "database": database, "keys": Keys(settings)}
 
     app = Starlette(
         routes=list(routes),
@@ -63,6 +76,29 @@ async def reading(settings: Settings) -> AsyncIterator[Lookup]:
         await tried.wait()
         yield Lookup(generations, cache, store)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(tasks)
+
+
+@asynccontextmanager
+async def writing(settings: Settings, lookup: Lookup) -> AsyncIterator[Database | None]:
+    """The platform's Postgres, and the poll of what was written there; None where nothing is to be written."""
+    if settings.read_only or not settings.database_url:
+        yield None
+        return
+    # a process that reads alone must start without psycopg
+    from serving.database import Database
+    from serving.unpublished import Unpublished
+
+    database = Database(settings.database_url)
+    unpublished = Unpublished(database, lookup.store, settings.config_poll_seconds)
+    tasks = [asyncio.create_task(database.watch()), asyncio.create_task(unpublished.watch())]
+    try:
+        yield database
+    finally:
+        await _end(tasks)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import monotonic
 
 from serving.reply import HARDENED, Reply
 
 log = logging.getLogger("serving")
-_said_at = float("-inf")
+_said_at: dict[str, float] = {}
+FAILED = "Recommendation service error"
+MOST_NAMED = 5
 PROBLEM_HEAD = b"content-type: application/problem+json\r\ncache-control: no-store\r\n" + HARDENED
 
 
@@ -42,6 +44,27 @@ def invalid(field: str, message: str) -> ApiError:
     return ApiError(400, "Invalid parameter", f"{field} {message}", [{"field": field, "message": message}])
 
 
+def refused(status: int, title: str, errors: Sequence[Mapping[str, str]]) -> ApiError:
+    """The problem of a body in which one field or several are wrong; each names its field and says what is due."""
+    detail = " ".join(f"{error['field']}: {error['message']}" for error in errors[:MOST_NAMED])
+    return ApiError(status, title, detail, [dict(error) for error in errors])
+
+
+def unknown_fault(product_id: str, field: str = "productId") -> dict[str, str]:
+    """What is wrong with a product that the company does not show, or that is another company's."""
+    return {"field": field, "message": f"names {brief(product_id)}, which is no product of the company."}
+
+
+def no_price_fault(product_id: str, field: str = "productId") -> dict[str, str]:
+    """What is wrong with a product that is not sold at any price yet."""
+    return {"field": field, "message": f"names {brief(product_id)}, which has no price."}
+
+
+def unknown_product(product_id: str) -> ApiError:
+    """The 404 of one product."""
+    return refused(404, "Unknown product", [unknown_fault(product_id)])
+
+
 def brief(value: str) -> str:
     """A value from outside, short enough to be named in a message."""
     return repr(value if len(value) <= 80 else value[:80] + "…")
@@ -62,19 +85,19 @@ def problem(error: ApiError, request_id: bytes) -> Reply:
     return Reply(error.status, head, json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode())
 
 
-def _first_of_its_second() -> bool:
+def _first_of_its_second(words: str) -> bool:
     # with the store away every request fails alike: one line a second tells as much as ten thousand
-    global _said_at  # noqa: PLW0603
     now = monotonic()
-    first = now - _said_at >= 1
-    _said_at = now if first else _said_at
+    first = now - _said_at.get(words, float("-inf")) >= 1
+    if first:
+        _said_at[words] = now
     return first
 
 
-def failure(error: Exception, request_id: bytes, company: str | None = None) -> Reply:
-    """The answer to any exception; what is our fault is logged with its request."""
+def failure(error: Exception, request_id: bytes, company: str | None = None, words: str = FAILED) -> Reply:
+    """The answer to any exception; what is our fault is logged with its request, in the contract's words (one of a few)."""
     known = error if isinstance(error, ApiError) else None
-    if known is None or (known.status >= 500 and _first_of_its_second()):
+    if known is None or (known.status >= 500 and _first_of_its_second(words)):
         context = {"requestId": request_id.decode(), "company": company, "reason": str(error)}
-        log.error("Recommendation service error", extra=context, exc_info=None if known else error)
+        log.error(words, extra=context, exc_info=None if known else error)
     return problem(known or ApiError(500, "Internal error", "The request failed on our side."), request_id)

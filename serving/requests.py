@@ -6,24 +6,27 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes
 
-from serving.errors import ApiError, invalid
+from serving.errors import FAILED, ApiError, invalid
 
 LONGEST_ID = 200
 LONGEST_TARGET = 8_000
 BROKEN_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 CLIENT_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,80}")
-FIELDS = frozenset(("companyId", "customerId", "sessionId", "sections"))
+FIELDS = frozenset(("companyId", "customerId", "sessionId", "sections", "quantity"))
+NO_IDS = frozenset(("sections", "quantity"))
 
 
 class ReadRequest:
     """A GET of the read API, still raw: fields are decoded when the route asks for them, so that errors become answers."""
 
-    __slots__ = ("company", "if_none_match", "params", "query", "request_id")
+    __slots__ = ("company", "failed", "if_none_match", "params", "query", "request_id")
 
     def __init__(self, params: dict[str, str], query: str, headers: Iterable[tuple[bytes, bytes]], fresh_id: bytes) -> None:
         self.params, self.query = params, query
         self.request_id = fresh_id
         self.company: str | None = None
+        # what the log says should the answer fail on our side
+        self.failed = FAILED
         self.if_none_match = b""
         for name, value in headers:
             if name == b"if-none-match":
@@ -40,16 +43,7 @@ class ReadRequest:
 
         Fields of other names are not looked at.
         """
-        found: dict[str, str] = {}
-        for pair in self.query.split("&"):
-            name, _, value = pair.partition("=")
-            if "%" in name:
-                name = decode("query", name)
-            if name in FIELDS:
-                if name in found:
-                    raise invalid(name, "is given more than once.")
-                value = decode(name, value.replace("+", " ") if "+" in value else value)
-                found[name] = value if name == "sections" else identifier(name, value)
+        found = query_fields(self.query)
         if not found.get("companyId"):
             raise invalid("companyId", "is required.")
         self.company = found["companyId"]
@@ -61,6 +55,21 @@ class ReadRequest:
         if not given or given == etag:
             return bool(given)
         return any(each.strip() in (b"*", etag, etag[2:]) for each in given.split(b","))
+
+
+def query_fields(query: str) -> dict[str, str]:
+    """The known fields of a raw query, each given at most once. Raises ApiError 400."""
+    found: dict[str, str] = {}
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        if "%" in name:
+            name = decode("query", name)
+        if name in FIELDS:
+            if name in found:
+                raise invalid(name, "is given more than once.")
+            value = decode(name, value.replace("+", " ") if "+" in value else value)
+            found[name] = value if name in NO_IDS else identifier(name, value)
+    return found
 
 
 def client_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:

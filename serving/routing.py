@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Coroutine, Iterable
 from http import HTTPStatus
+from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,12 +14,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.errors import ApiError, brief, failure
+from serving.errors import FAILED, ApiError, brief, failure
 from serving.lookup import Lookup
 from serving.reply import Reply
 from serving.requests import ReadRequest, check_length, client_id
 from serving.store import Pending, drive
 
+T = TypeVar("T")
 Read = Callable[[Lookup, ReadRequest], Coroutine[Pending, None, Reply]]
 
 
@@ -27,19 +29,28 @@ async def answer(read: Read, lookup: Lookup, request: ReadRequest) -> Reply:
     try:
         return await read(lookup, request)
     except Exception as error:
-        return failure(error, request.request_id, request.company)
+        return failure(error, request.request_id, request.company, request.failed)
 
 
-async def settled(coroutine: Coroutine[Pending, None, Reply]) -> Reply:
-    """A driven coroutine's reply, for tasks of asyncio's."""
-    reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+async def settled(coroutine: Coroutine[Pending, None, T]) -> T:
+    """What a driven coroutine returns or raises, for tasks of asyncio's."""
+    ended: asyncio.Future[T | Exception] = asyncio.get_running_loop().create_future()
 
-    def deliver(value: Reply) -> None:
-        if not reply.done():
-            reply.set_result(value)
+    async def caught() -> T | Exception:
+        try:
+            return await coroutine
+        except Exception as error:
+            return error
 
-    drive(coroutine, deliver)
-    return await reply
+    def deliver(value: T | Exception) -> None:
+        if not ended.done():
+            ended.set_result(value)
+
+    drive(caught(), deliver)
+    result = await ended
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 class ReadRoute(Route):
@@ -95,20 +106,25 @@ class Edge:
         """ASGI."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        request_id = scope["state"]["request_id"] = client_id(scope["headers"]) or scope["state"]["lookup"].ids.fresh()
+        scope["state"]["request_id"] = client_id(scope["headers"]) or scope["state"]["lookup"].ids.fresh()
         scope["path"] = scope["raw_path"].decode("latin-1")
         try:
             check_length(scope["raw_path"], scope["query_string"])
             await self.app(scope, receive, send)
         except Exception as error:
-            await failure(error, request_id).response()(scope, receive, send)
+            await _failed(scope, error)(scope, receive, send)
+
+
+def _failed(scope: Scope, error: Exception) -> Response:
+    state = scope["state"]
+    return failure(error, state["request_id"], state.get("company"), state.get("failed", FAILED)).response()
 
 
 def http_problem(request: Request, error: Exception) -> Response:
     """Starlette's own refusals, an unknown path or method, as problem documents; OPTIONS is told what is allowed."""
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = ", ".join(sorted({*(error.headers or {}).get("Allow", "").split(", "), "OPTIONS"} - {""}))
+        allowed = ", ".join(sorted(_methods(request.app.routes, request.scope["path"]) | {"OPTIONS"}))
         if request.method == "OPTIONS":
             return Response(status_code=HTTPStatus.NO_CONTENT, headers={"allow": allowed})
         detail = f"{brief(request.method)} is not among {allowed}."
@@ -121,4 +137,10 @@ def http_problem(request: Request, error: Exception) -> Response:
 
 def api_problem(request: Request, error: Exception) -> Response:
     """Whatever a route of Starlette's raised."""
-    return failure(error, request.state.request_id).response()
+    return _failed(request.scope, error)
+
+
+def _methods(routes: Iterable[BaseRoute], path: str) -> set[str]:
+    """What a path answers to, over all routes of it: reads and writes of one address are two."""
+    matching = [route for route in routes if isinstance(route, Route) and route.path_regex.match(path)]
+    return {method for route in matching for method in route.methods or ()}

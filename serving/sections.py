@@ -26,6 +26,7 @@ from models.live_session import LAG_WEIGHTS
 CONFIG_ORDER = ("displayStyle", "showRatings", "showQuickAdd")
 NO_PRODUCTS = b"[]"
 MAX_SECTIONS, MAX_RESULTS, SESSION_WEIGHT = 3, 8, 0.5
+UTC = "UTC"
 # whom a section of references was made for
 BY_PAGE, BY_SESSION, BY_CUSTOMER = range(3)
 DECODER = json.JSONDecoder()
@@ -119,6 +120,7 @@ def _front(section: Section, title: str, personalized: bool) -> tuple[bytes, byt
 class Live:
     """A company's live generation as requests use it; resolved once per request.
 
+    `currency` is a code, "" where none is told (two decimals then), `timezone` the company's;
     `page` holds the sections of a page, `enabled` all that may be asked for by name, at most `max_sections` at once;
     `fallbacks` holds the whole-company payloads once read, `best` the same divided into products; `cached` the keys that the
     cache holds on its behalf.
@@ -126,7 +128,7 @@ class Live:
 
     __slots__ = (
         *("_etag", "_page", "best", "cached", "company", "enabled", "fallbacks", "generation"),
-        *("max_sections", "names", "page", "sections"),
+        *("currency", "max_sections", "names", "page", "sections", "timezone"),
     )
 
     def __init__(self, company: str, manifest: Manifest) -> None:
@@ -136,6 +138,7 @@ class Live:
         self.sections = {kind.kind: Shown(manifest, kind, section) for section, kind in shown}
         self.names = frozenset(self.sections) | {section.type for section in self.sections.values()}
         self.max_sections = int(manifest.page.get("maxSections", MAX_SECTIONS))
+        self.currency, self.timezone = str(manifest.page.get("currency", "")), str(manifest.page.get("timezone", UTC))
         self.enabled = [section for section in self.sections.values() if section.enabled]
         self.page = self.enabled[: self.max_sections]
         self.fallbacks: dict[bytes, bytes] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from dotenv import dotenv_values
@@ -18,25 +18,37 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """REDIS_URL and one environment variable per other field, with `API_` before its name in capitals.
+    """REDIS_URL, DATABASE_URL, JWT_SECRET, and one environment variable per other field, with `API_` before its name in capitals.
 
     redis_url: `redis://`, `rediss://` or `unix://`, with user, password and database where needed.
+    database_url: the platform's Postgres, for what is written; "" for none: then the API only reads.
+    jwt_secret: of the HS256 tokens that are accepted; without effect where there is a jwks_file.
+    jwks_file: keys of the RS256 and ES256 tokens that are accepted instead; read again when the file changes.
+    audience: what `aud` must name in every token; "" accepts tokens without `aud` alone.
+    read_only: write nothing and reach no Postgres; a flag of the command line.
     host, port, workers: where and with how many processes to listen; port 0 takes a free one.
     cache_megabytes, cache_seconds: most memory for payloads per process, 0 for no cache, and how long one is kept.
     poll_seconds: how often the pointers are read, the net below the published changes.
+    config_poll_seconds: how often one of the processes looks for configurations that were written elsewhere.
     store_timeout_seconds: when a silent store counts as away.
     keep_alive_seconds: how long a connection may idle; keep it above the load balancer's own.
     stop_seconds: how long a stop waits for requests in flight.
     log_level: debug, info, warning or error.
     """
 
-    redis_url: str = "redis://127.0.0.1:6379/0"
+    redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)
+    database_url: str = field(default="", repr=False)
+    jwt_secret: str = field(default="", repr=False)
+    jwks_file: str = ""
+    audience: str = ""
+    read_only: bool = False
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
     cache_megabytes: int = 64
     cache_seconds: float = 300.0
     poll_seconds: float = 1.0
+    config_poll_seconds: float = 30.0
     store_timeout_seconds: float = 1.0
     keep_alive_seconds: int = 75
     stop_seconds: int = 10
@@ -59,12 +71,17 @@ class Settings:
 
         return cls(
             redis_url=read("REDIS_URL", cls.redis_url),
+            database_url=read("DATABASE_URL", cls.database_url),
+            jwt_secret=read("JWT_SECRET", cls.jwt_secret),
+            jwks_file=read("API_JWKS_FILE", cls.jwks_file),
+            audience=read("API_AUDIENCE", cls.audience),
             host=read("API_HOST", cls.host),
             port=read("API_PORT", cls.port),
             workers=read("API_WORKERS", cls.workers),
             cache_megabytes=read("API_CACHE_MEGABYTES", cls.cache_megabytes),
             cache_seconds=read("API_CACHE_SECONDS", cls.cache_seconds),
             poll_seconds=read("API_POLL_SECONDS", cls.poll_seconds),
+            config_poll_seconds=read("API_CONFIG_POLL_SECONDS", cls.config_poll_seconds),
             store_timeout_seconds=read("API_STORE_TIMEOUT_SECONDS", cls.store_timeout_seconds),
             keep_alive_seconds=read("API_KEEP_ALIVE_SECONDS", cls.keep_alive_seconds),
             stop_seconds=read("API_STOP_SECONDS", cls.stop_seconds),
@@ -80,6 +97,6 @@ class Settings:
         for name, least in (("workers", 1), ("cache_megabytes", 0), ("keep_alive_seconds", 1), ("stop_seconds", 1)):
             if getattr(self, name) < least:
                 raise SettingsError(f"API_{name.upper()} is {getattr(self, name)}: give at least {least}.")
-        for name in ("cache_seconds", "poll_seconds", "store_timeout_seconds"):
+        for name in ("cache_seconds", "poll_seconds", "config_poll_seconds", "store_timeout_seconds"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise SettingsError(f"API_{name.upper()} is {getattr(self, name)}: give more than 0.")

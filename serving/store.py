@@ -99,6 +99,19 @@ class Store:
         self._flush_soon()
         return pending
 
+    async def ask(self, command: tuple[Any, ...]) -> Any:
+        """The reply to one command, or the exception that it met; for tasks of asyncio's. Raises StoreAway.
+
+        A command that loses its connection may be sent twice.
+        """
+        answered = asyncio.Event()
+        pending = self.read([], command)
+        pending.resume = answered.set
+        await answered.wait()
+        if pending.error is not None:
+            raise pending.error
+        return pending.reply
+
     def write(self, command: tuple[Any, ...]) -> None:
         """Send a command with the next turn and forget it."""
         if self._away or len(self._writes) + self._unconfirmed >= MOST_WRITES:

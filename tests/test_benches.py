@@ -24,6 +24,10 @@ CHECKOUT = Path(__file__).parents[1]
         ("payloads", ["--anchors", "300", "--rounds", "1"]),
         ("training", ["--customers", "300", "--products", "100", "--interactions", "6000"]),
         ("planted", ["--lines", "20000"]),
+        ("inference", ["--experiments", "20", "--slow", "5", "--rounds", "1"]),
+        ("read_path_offers", ["--products", "200", "--items", "20", "--rounds", "1", "--seconds", "0.2"]),
+        ("pricing", ["--cases", "5000", "--rounds", "1"]),
+        ("reorder_intervals", ["--share", "0.1", "--rounds", "50", "--lines", "5000", "--pairs", "5000"]),
     ],
 )
 def test_a_short_run(bench: str, arguments: list[str]) -> None:

@@ -14,12 +14,13 @@ import pytest
 import redis
 import yaml
 
+from flows.connections import postgres
 from flows.deployments import night_table
 from flows.nightly import CompanyNight
 from flows.publish import live_generation
 from flows.settings import Settings
 from tests.flows.conftest import PREFECT, PrefectServer, running
-from tests.shops import DAY, make_shop
+from tests.shops import DAY, insert, make_shop
 
 CHECKOUT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 240
@@ -34,13 +35,18 @@ def prefect(environ: dict[str, str], prefect_server: PrefectServer) -> dict[str,
 
 def test_a_scheduled_nightly_starts_and_publishes(settings: Settings, prefect: dict[str, str], tmp_path: Path) -> None:
     """The deployment of prefect.yaml, its schedule moved to every few seconds, publishes the shop's generation by itself; a
-    backfill and an evaluation started by hand complete, and night and evaluation leave their tables as artifacts."""
+    backfill, an evaluation and an analysis started by hand complete; all but the backfill leave artifacts."""
     make_shop(settings, "scheduled", ["ab"] * 8)
+    with postgres(settings) as connection:
+        row = {"id": "exp", "companyId": "scheduled", "name": "Wording", "status": "RUNNING", "primaryMetric": "conversion"}
+        insert(connection, "UpsellExperiment", [row])
     # the same file as the repository's, but that its schedule is due at once
     declared = yaml.safe_load((CHECKOUT / "prefect.yaml").read_text())
     nightly = next(row for row in declared["deployments"] if row["name"] == "nightly")
     assert nightly["schedules"] == [{"cron": "15 2 * * *", "timezone": "UTC", "slug": "nightly"}]
     nightly["schedules"] = [{"interval": 10, "slug": "nightly"}]
+    hourly = next(row for row in declared["deployments"] if row["name"] == "analyze")
+    assert hourly.pop("schedules") == [{"cron": "5 * * * *", "timezone": "UTC", "slug": "analyze"}]
     (tmp_path / "prefect.yaml").write_text(yaml.safe_dump(declared))
     run([PREFECT, "work-pool", "create", "upsell", "--type", "process"], prefect)
     run([PREFECT, "--no-prompt", "deploy", "--all", "--prefect-file", tmp_path / "prefect.yaml"], prefect)
@@ -51,11 +57,13 @@ def test_a_scheduled_nightly_starts_and_publishes(settings: Settings, prefect: d
         started = {
             start(prefect, "backfill", {**days, "reason": "trial", "companies": ["scheduled"]}),
             start(prefect, "evaluate", {"companies": ["scheduled"]}),
+            start(prefect, "analyze", {"companies": ["scheduled"]}),
         }
         until(lambda: started <= {row["id"] for row in runs(prefect, "COMPLETED")}, tmp_path / "worker.log")
     artifacts = {row["key"]: row["data"] for row in post(prefect, "artifacts/filter", {})}
     assert "| scheduled | also-bought |" in artifacts["evaluation"] and "best sellers" in artifacts["evaluation"]
     assert "- scheduled, also-bought: " in artifacts["nightly"]
+    assert "| Wording | " in artifacts["experiments"] and "data:image/svg+xml;base64," in artifacts["experiments"]
     assert settings.redis_url
     with redis.Redis.from_url(settings.redis_url) as client:
         assert live_generation(client, "scheduled")
@@ -68,8 +76,8 @@ def test_the_report_is_a_table() -> None:
     bad = CompanyNight("missing", "2026-05-02T00:00:00Z", None, 0, {}, {}, {}, 0.1, "Company 'missing' does not exist.")
     report = night_table([good, bad])
     rows = report.splitlines()[2:]
-    assert rows[0] == "| shop | 20260502-abc | 1,234 | 6 | 0 | 2 | 0.5 |  |"
-    assert rows[1] == "| missing | unchanged | 0 | 0 | 0 | 0 | 0.1 | Company 'missing' does not exist. |"
+    assert rows[0] == "| shop | 20260502-abc | 1,234 | 6 | 0 | 2 | 0 | 0.5 |  |"
+    assert rows[1] == "| missing | unchanged | 0 | 0 | 0 | 0 | 0 | 0.1 | Company 'missing' does not exist. |"
     assert report.endswith("\n\n- shop, popular: live")
 
 

@@ -116,7 +116,7 @@ def test_the_schema_commands(upsell: Run) -> None:
     missing = upsell("migrate", "verify", "--json", expect=1)
     assert "table UpsellExperiment" in answer(missing)["missing"] and "upsell migrate up" in sentence(missing)
     assert set(answer(upsell("migrate", "status", "--json")).values()) == {"pending"}
-    assert len(answer(upsell("migrate", "up", "--json"))["applied"]) == 2
+    assert len(answer(upsell("migrate", "up", "--json"))["applied"]) == 3
 
 
 def test_a_database_without_our_tables_is_one_sentence(upsell: Run) -> None:
@@ -142,6 +142,38 @@ def test_a_backfill_resumes_and_never_replaces_a_newer_generation(upsell: Run, s
     assert len(done["generations"]) == 2 and not done["published"] and "newer" in done["note"]
     [live] = answer(upsell("status", "--json"))
     assert datetime.fromisoformat(live["watermark"]) == DAY + timedelta(days=1)
+
+
+def test_a_file_of_exposures_needs_no_store(upsell: Run, tmp_path: Path) -> None:
+    """`analyze --exposures` and `--plan` answer with every store away, start none, and refuse in one sentence."""
+    away = {"DATABASE_URL": "postgresql://u:p@127.0.0.1:9/x", "REDIS_URL": "", "LOCAL_DIR": str(tmp_path / "nothing")}
+    path = tmp_path / "exposures.csv"
+    path.write_text("visitor,arm,bought\n" + "\n".join(f"v{n},{'ab'[n % 2]},{int(n % 5 == 0)}" for n in range(400)))
+    document = answer(upsell("analyze", "--exposures", path, "--metrics", "bought", "--control", "b", "--json", **away))
+    [said] = document["experiments"]
+    assert (said["control"], said["decision"], said["units"]) == ("b", "WAIT", 400) and len(document["results"]) == 2
+    printed = upsell("analyze", "--exposures", path, **away).stdout
+    assert "decision: WAIT" in printed and "bought" in printed
+    sizes = answer(upsell("analyze", "--plan", "--baseline", "0.05", "--effect", "20%", "--json", **away))["sizes"]
+    assert sizes[0]["unitsPerArm"] == {"control": 8155, "treatment": 8155}
+    assert "8155" in upsell("analyze", "--plan", "--baseline", "0.05", "--effect", "20%", **away).stdout
+    for refused, words in (
+        (["--exposures", path, "--metrics", "sold"], "'sold'"),
+        (["--exposures", tmp_path / "none.csv"], "none.csv"),
+        (["--plan"], "--baseline"),
+        (["--plan", "--exposures", path], "--plan and --exposures"),
+    ):
+        done = upsell("analyze", *refused, expect=1, **away)
+        assert words in sentence(done) and done.stdout == ""
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_analyze_without_a_file_asks_the_database(upsell: Run, settings: Settings) -> None:
+    """The bare command has one document per company, empty where nothing was tried; an unknown company is refused."""
+    make_shop(settings, "shop", ["ab"] * 6)
+    [document] = answer(upsell("analyze", "--company", "shop", "--as-of", DAY + timedelta(days=1), "--json"))
+    assert (document["company"], document["experiments"]) == ("shop", [])
+    assert "'nobody'" in sentence(upsell("analyze", "--company", "nobody", expect=1))
 
 
 def test_simulate_writes_what_load_takes(upsell: Run, tmp_path: Path) -> None:

@@ -84,9 +84,9 @@ def test_no_company_sees_another(settings: Settings) -> None:
     ("baskets", "n_payloads"),
     [
         pytest.param([], 0, id="an empty company"),
-        # best sellers; of each product itself and two sections
-        pytest.param(["a"], 1 + 3, id="one product"),
-        pytest.param(["a", "b"], 1 + 6, id="orders of one product each"),
+        # best sellers; of each product itself, two sections and its interval
+        pytest.param(["a"], 1 + 4, id="one product"),
+        pytest.param(["a", "b"], 1 + 8, id="orders of one product each"),
     ],
 )
 def test_a_small_shop_has_a_night(settings: Settings, baskets: list[str], n_payloads: int) -> None:
@@ -168,7 +168,7 @@ def test_redis_away_is_waited_for(settings: Settings, redis_server: RedisServer)
     assert done.error and f"Redis at 127.0.0.1:{redis_server.port} cannot be used" in done.error and "REDIS_URL" in done.error
     redis_server.start()
     [again] = night(away, ["shop"], WATERMARK, silent)
-    assert again.error is None and again.n_payloads == 1 + 6 + 2
+    assert again.error is None and again.n_payloads == 1 + 8 + 2
 
 
 def test_redis_lost_half_way_keeps_the_live_generation(

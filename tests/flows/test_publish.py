@@ -29,6 +29,7 @@ from models.generation import (
     NEIGHBOURS,
     PRODUCT,
     REFERENCES,
+    ROWS,
     Kind,
     Manifest,
     Section,
@@ -38,7 +39,7 @@ from models.generation import (
     payload_prefix,
     refused_key,
 )
-from models.payloads import bundle_extras, payloads, product_fragments, product_payloads, references
+from models.payloads import bundle_extras, payloads, product_fragments, product_payloads, references, rows
 from models.recommenders import RECOMMENDERS
 from tests.conftest import RedisServer
 from tests.flows.built import built, small_shop
@@ -113,7 +114,9 @@ def payload_keys(shelf: Shelf, manifest: Manifest) -> dict[str, bytes]:
     for kind in manifest.kinds:
         prefix = payload_prefix(manifest.company, manifest.id, kind.kind)
         frame = read_kind(shelf.store, manifest.company, manifest.id, kind.kind)
-        if kind.form != ITEMS:
+        if kind.form == ROWS:
+            lines = rows(frame, evidence[kind.kind])
+        elif kind.form != ITEMS:
             lines = references(frame, reasons=kind.form == REFERENCES)
         else:
             bundled = kind.section is not None and kind.section.extras == ["bundles"]
@@ -508,7 +511,7 @@ def test_lists_of_references_name_products_that_stand_by_themselves(shelf: Shelf
     assert set(found) == {*("product:a", "product:b", "liked:ann", "near:a", "near:b", "viewed:a", "viewed:b", "manifest")}
     assert (found["liked:ann"], found["near:a"]) == (b'[["b",0.5,"r"]]', b'[["b",0.25]]')
     assert json.loads(found["product:a"].split(b"\n")[0])["id"] == "a"
-    assert json.loads(found["product:a"].split(b"\n")[1]) == ["Product a", "c"]
+    assert json.loads(found["product:a"].split(b"\n")[1]) == ["Product a", "c", None]
     (bundle,) = json.loads(found["viewed:a"].split(b"\n")[2])["bundles"]
     assert [row["id"] for row in bundle["products"]] == ["a", "b"]
     assert (bundle["bundlePrice"], "conversionLift" in bundle) == (18.0, False)

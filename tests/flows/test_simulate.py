@@ -62,7 +62,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
         return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (tmp_path / name).iterdir()}
 
     first = digests("a", 1)
-    assert digests("b", 1) == first and len(first) == 16
+    assert digests("b", 1) == first and len(first) == 18
     other = digests("c", 2)
     assert all(
         other[name] != first[name] for name in ("orders.parquet", "views.parquet", "truth_pairs.parquet", "impressions.parquet")
@@ -103,7 +103,7 @@ def test_load_takes_every_file(settings: Settings, tmp_path: Path) -> None:
     }  # fmt: skip
     assert all(part.quarantined == {} and part.loaded == part.rows and not part.ignored_columns for part in report.files.values())
     truth = json.loads((tmp_path / "shop" / "truth.json").read_text())
-    assert set(truth) == {"pairs", "rules", "variants", "intervals"}
+    assert set(truth) == {"pairs", "rules", "variants", "holdout", "dirt", "intervals"}
     assert asked(settings, 'select count(*) as n from "Order" where "environment" = \'sandbox\'')[0]["n"] > 0
 
 

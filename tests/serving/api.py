@@ -49,6 +49,12 @@ class Api:
         assert port is not None
         return port
 
+    def send(self, method: str, path: str, token: str | None = None, body: Any = None) -> Answer:
+        """A request with a bearer token and a body of JSON."""
+        headers = [f"Authorization: Bearer {token}"] if token is not None else []
+        given = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.get(path, *headers, "Content-Type: application/json", method=method, body=given)
+
     def get(self, path: str, *headers: str, method: str = "GET", body: bytes = b"") -> Answer:
         """One request on a connection of its own."""
         with self.connection() as connection:
@@ -113,12 +119,12 @@ class Connection:
 
 
 @contextmanager
-def running_api(folder: Path, *arguments: str, **environ: str) -> Iterator[Api]:
+def running_api(folder: Path, *arguments: str, read_only: bool = True, **environ: str) -> Iterator[Api]:
     """An API on a free port; its log is in `folder`. It must stop cleanly at the end."""
     log = folder / f"api-{time.monotonic_ns()}.log"
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "serving", "--read-only", "--port", "0", *arguments],
+            [sys.executable, "-m", "serving", *(["--read-only"] if read_only else []), "--port", "0", *arguments],
             cwd=ROOT,
             env={**os.environ, **environ},
             stdout=subprocess.PIPE,

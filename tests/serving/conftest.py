@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import redis
 
@@ -13,6 +14,7 @@ from flows import embedded
 from flows.errors import ServiceUnavailable
 from tests.conftest import REDIS_ENGINES, RedisServer
 from tests.serving.api import Api, running_api
+from tests.serving.offers import SECRET, Shop
 
 _numbers = itertools.count(1)
 
@@ -70,3 +72,29 @@ def client(shared_redis: RedisServer) -> Iterator[redis.Redis]:
 def company() -> str:
     """A company that no other test has."""
     return f"shop {next(_numbers)}/é"
+
+
+@pytest.fixture(scope="session")
+def offers_database(services: embedded.Services, migrated_template: str) -> str:
+    """A migrated database for the tests that write; each has a company of its own."""
+    with psycopg.connect(services.database_url, autocommit=True) as connection:
+        connection.execute(f"create database offers template {migrated_template}")
+    return services.database_url.rpartition("/")[0] + "/offers"
+
+
+@pytest.fixture(scope="session")
+def writing_api(shared_redis: RedisServer, offers_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """The whole API, two processes, on the shared store and a database; it polls for configurations five times a second."""
+    folder = tmp_path_factory.mktemp("writing-api")
+    environ = {"REDIS_URL": shared_redis.url, "DATABASE_URL": offers_database, "JWT_SECRET": SECRET}
+    with running_api(folder, "--workers", "2", read_only=False, **environ, API_CONFIG_POLL_SECONDS="0.2") as running:
+        yield running
+
+
+@pytest.fixture
+def shop(writing_api: Api, client: redis.Redis, offers_database: str, company: str) -> Shop:
+    """A company of this test's own on the whole API; no product is configured."""
+    with psycopg.connect(offers_database) as connection:
+        # the key of both tables is the product's id alone, and tests call theirs alike
+        connection.execute('truncate "ProductBulkDiscount", "ProductSubscriptionConfig"')
+    return Shop(writing_api, client, offers_database, company)

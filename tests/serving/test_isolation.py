@@ -7,10 +7,21 @@ from starlette.routing import Route
 
 from serving.app import ROUTES
 from tests.serving.api import Api
+from tests.serving.offers import TIERS, Shop
 from tests.serving.shelf import SECTIONS, publish, publish_personal
 from tests.serving.test_pages import path
 
 KINDS = [*SECTIONS, "popular", "nonsense"]
+
+
+OFFERS = {
+    "/api/products/{product_id}/bulk-recommendation",
+    "/api/products/{product_id}/bulk-discount",
+    "/api/products/{product_id}/subscription-config",
+    "/api/products/pricing/bulk-calculate",
+    "/api/upsell/subscription-eligibility/{product_id}",
+    "/api/upsell/subscription-offer/{product_id}",
+}
 
 
 def test_no_route_shows_another_company(api: Api, client: redis.Redis) -> None:
@@ -30,7 +41,7 @@ def test_no_route_shows_another_company(api: Api, client: redis.Redis) -> None:
                 assert b"secret-of-" not in answer.body
                 walked.add("{kind}" if rest else "page")
     assert b"gen-of-other" not in api.get("/api/health?companyId=isle").body
-    paths = {route.path for route in ROUTES if isinstance(route, Route)}
+    paths = {route.path for route in ROUTES if isinstance(route, Route)} - OFFERS
     assert paths == {
         "/api/health",
         "/api/products/{product_id}/recommendations",
@@ -65,3 +76,26 @@ def test_alike_companies_keep_apart_in_the_cache(api: Api, client: redis.Redis) 
             page = api.get(path(each)).json()
             names = {row["name"] for section in page["sections"] for row in section["products"]}
             assert names == {f"of {each} in g1"}
+
+
+def test_no_offer_shows_another_company(shop: Shop, client: redis.Redis, offers_database: str) -> None:
+    """Every offers route, asked as A with A's token for the products, customers and configurations of B, holds nothing of B's."""
+    other = Shop(shop.api, client, offers_database, f"{shop.company}:config:bulk-discount")
+    other.sells({"theirs": "77.77"}, stock=7777)
+    shop.sells({"ours": "10.00"})
+    for each, product_id in ((shop, "ours"), (other, "theirs")):
+        each.flag(subscription_intelligence_enabled=True)
+        assert each.put(product_id, {"tiers": [{**TIERS[0], "label": f"label of {product_id}"}]}).status == 200
+        assert each.put(product_id, {}, "subscription-config").status == 200
+    walked = set()
+    ids = ("ours", "theirs", f"{other.company}:theirs", "../theirs", "config:bulk-discount:theirs")
+    resources = ("bulk-discount", "subscription-config", "bulk-recommendation", "subscription-eligibility", "subscription-offer")
+    for product_id in ids:
+        answers = [shop.get(product_id, resource, quantity=4, customerId="theirs") for resource in resources]
+        answers += [shop.calculate({"productId": product_id, "quantity": 5}), shop.delete(product_id)]
+        answers += [shop.put(product_id, {}, resource) for resource in resources[:2]]
+        for answer in answers:
+            assert b"77.77" not in answer.body and b"label of theirs" not in answer.body and b"7777" not in answer.body
+            walked.add((product_id == "ours", answer.status))
+    assert walked == {(True, 200), (False, 404)}
+    assert other.get("theirs").json()["tiers"][0]["label"] == "label of theirs"

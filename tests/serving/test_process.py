@@ -59,7 +59,14 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("REDIS_URL", "http://:secret@x"), ("REDIS_URL", "redis://:secret@x:port"), ("API_PORT", "many"), ("API_LOG_LEVEL", "loud")],
+    [
+        ("REDIS_URL", "http://:secret@x"),
+        ("REDIS_URL", "redis://:secret@x:port"),
+        ("DATABASE_URL", "postgresql://u:secret@x:port/y?z"),
+        ("API_JWKS_FILE", "nowhere.json"),
+        ("API_PORT", "many"),
+        ("API_LOG_LEVEL", "loud"),
+    ],
 )
 def test_bad_setting(name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A setting that cannot be used ends with code 1 and one sentence that names it, without a secret."""

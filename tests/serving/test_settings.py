@@ -29,6 +29,15 @@ def test_environment_wins_over_the_file(elsewhere: Path) -> None:
     assert (read.port, read.workers, read.cache_megabytes) == (4321, 3, 0)
 
 
+def test_what_writing_needs() -> None:
+    """Database, secret and keys are read, and no secret shows when settings are printed."""
+    given = {"DATABASE_URL": "postgresql://u:hush@db/one", "JWT_SECRET": "hush", "API_JWKS_FILE": "keys.json", "API_AUDIENCE": "us"}
+    read = Settings.from_env({**given, "API_CONFIG_POLL_SECONDS": "5", "REDIS_URL": "redis://:hush@store/0"})
+    assert (read.database_url, read.jwt_secret, read.jwks_file) == ("postgresql://u:hush@db/one", "hush", "keys.json")
+    assert (read.audience, read.config_poll_seconds, read.read_only) == ("us", 5.0, False)
+    assert "hush" not in repr(read)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -39,6 +48,7 @@ def test_environment_wins_over_the_file(elsewhere: Path) -> None:
         ("API_CACHE_SECONDS", "0"),
         ("API_POLL_SECONDS", "nan"),
         ("API_STORE_TIMEOUT_SECONDS", "inf"),
+        ("API_CONFIG_POLL_SECONDS", "0"),
         ("API_LOG_LEVEL", "all"),
     ],
 )

@@ -1,0 +1,149 @@
+"""What offers are made of: a product, its configuration, flags and learnt evidence, all from one read of Redis."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from models import exact_json
+from models.flags import FLAGS_KEY, company_flags_key, flags
+from models.generation import PRODUCT, payload_prefix
+from models.published_configs import config_key, split_config
+from serving.errors import ApiError, brief
+from serving.lookup import Lookup
+from serving.pages import JSON_HEAD, NOT_MODIFIED_HEAD, PERSONAL_HEAD
+from serving.reply import Reply
+from serving.requests import ReadRequest
+from serving.sections import Live
+
+log = logging.getLogger("serving.offers")
+
+
+class Product(NamedTuple):
+    """What offers need of a published product: its price (None where it has none), its name, its category's id, and how many are
+    in stock (None where that is not tracked)."""
+
+    id: str
+    price: Decimal | None
+    name: str
+    category: str | None
+    stock: int | None
+    in_stock: bool
+
+    @classmethod
+    def read(cls, product_id: str, payload: bytes | None) -> Product | None:
+        """A payload of kind `product` (models/generation.py); None where nothing is published."""
+        shown, _, facts = (payload or b"").partition(b"\n")
+        if not shown:
+            return None
+        document = json.loads(shown, parse_float=Decimal)
+        # a generation that was built before stock was published has no third fact
+        name, category, stock = (*json.loads(facts), None)[:3]
+        price = document.get("price")
+        return cls(product_id, None if price is None else Decimal(price), name, category, stock, document.get("inStock", True))
+
+
+class Wanted:
+    """Keys to read together, each asked once, and what was read; what has a key read returns what to `get` it by."""
+
+    def __init__(self, company: str) -> None:
+        self.company = company
+        self._at: dict[bytes, int] = {}
+        self._values: Sequence[bytes | None] = ()
+        self._prefixes: dict[str, bytes] = {}
+        self._flags = [self._ask(FLAGS_KEY.encode()), self._ask(company_flags_key(company).encode())]
+
+    def product(self, live: Live, product_id: str) -> bytes:
+        """Have a product read."""
+        return self.evidence(live, PRODUCT, product_id)
+
+    def config(self, resource: str, product_id: str) -> bytes:
+        """Have a configuration read."""
+        prefix = self._prefixes.get(resource)
+        if prefix is None:
+            prefix = self._prefixes[resource] = config_key(self.company, resource, "").encode()
+        return self._ask(prefix + product_id.encode())
+
+    def evidence(self, live: Live, kind: str, anchor: str) -> bytes:
+        """Have an anchor's rows of a kind of that form read."""
+        prefix = self._prefixes.get(kind)
+        if prefix is None:
+            prefix = self._prefixes[kind] = payload_prefix(self.company, live.generation, kind).encode()
+        return self._ask(prefix + anchor.encode())
+
+    def _ask(self, key: bytes) -> bytes:
+        self._at.setdefault(key, len(self._at))
+        return key
+
+    async def read(self, lookup: Lookup) -> None:
+        """One MGET for everything asked. Raises StoreAway."""
+        self._values = await lookup.store.read(list(self._at))
+
+    def get(self, key: bytes) -> bytes | None:
+        """What was read."""
+        return self._values[self._at[key]]
+
+    def flags(self) -> Mapping[str, bool]:
+        """The company's flags."""
+        return flags(*map(self.get, self._flags))
+
+    def stored(self, key: bytes) -> tuple[int, bytes]:
+        """Version and document of a configuration, b"" for none."""
+        return split_config(self.get(key))
+
+    def rows(self, key: bytes, level: str = "") -> list[dict[str, Any]]:
+        """An anchor's rows; those of a level alone, where one is given: a customer's id may be a product's too."""
+        payload = self.get(key)
+        found: Iterable[dict[str, Any]] = json.loads(payload) if payload else ()
+        return [row for row in found if not level or row.get("level") == level]
+
+
+async def live_of(lookup: Lookup, company: str) -> Live:
+    """The company's live generation. Raises ApiError 404 where nothing is published, StoreAway."""
+    return lookup.generations.known.get(company) or await lookup.generations.load(company)
+
+
+async def stored_config(lookup: Lookup, request: ReadRequest, resource: str, flag: str | None = None) -> Reply:
+    """A product's configuration as it is stored; with its feature's flag off, as one that is not enabled.
+
+    Raises ApiError 404 where there is none, StoreAway.
+    """
+    company, product_id = request.fields()["companyId"], request.path_id("product_id", "productId")
+    wanted = Wanted(company)
+    key = wanted.config(resource, product_id)
+    await wanted.read(lookup)
+    version, stored = wanted.stored(key)
+    if not stored:
+        raise ApiError(404, "Unknown configuration", f"The product {brief(product_id)} has no {resource}.")
+    if flag and not wanted.flags()[flag]:
+        return answered({**exact_json.read(stored), "enabled": False}, request)
+    etag = b'"%d"' % version
+    if request.unchanged(etag):
+        return Reply(304, b"%betag: %b\r\nx-request-id: %b\r\n" % (NOT_MODIFIED_HEAD, etag, request.request_id))
+    return Reply(200, b"%betag: %b\r\nx-request-id: %b\r\n" % (JSON_HEAD, etag, request.request_id), stored)
+
+
+def answered(document: Any, request: ReadRequest) -> Reply:
+    """A document as JSON that nobody keeps: prices and stock may be others with the next read."""
+    return Reply(200, b"%bx-request-id: %b\r\n" % (PERSONAL_HEAD, request.request_id), exact_json.write(document))
+
+
+def unreadable(company: str, resource: str, product_id: str, reason: object) -> None:
+    """Tell the log of a stored configuration that cannot be followed, as the platform may have written one; it counts as none."""
+    context = {"company": company, "resource": resource, "productId": product_id, "reason": str(reason)}
+    log.warning("A stored configuration cannot be followed", extra=context)
+
+
+@lru_cache(1_000)
+def zone_of(company: str, name: str) -> ZoneInfo:
+    """The company's time zone; UTC for one that nobody knows, since the company is sold for all the same."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, OSError, ValueError):
+        log.warning("A company's time zone is not known: UTC is used", extra={"company": company, "timezone": name})
+        return ZoneInfo("UTC")
