@@ -86,8 +86,8 @@ marked as (
 ),
 units as (
     select
-        experiment_id, session_id as unit_id, min(variant) as variant, min(exposed_at) as exposed_at, max(customer_id) as customer_id,
-        any_value(segment_placement) as segment_placement,
+        experiment_id, session_id as unit_id, min(variant) as variant, min(exposed_at) as exposed_at,
+        max(customer_id) as customer_id, any_value(segment_placement) as segment_placement,
         count(*) as n_impressions,
         count(*) filter (where clicked_at < exposed_at + interval 7 days) as n_clicks,
         count(*) filter (where added_at < exposed_at + interval 7 days) as n_adds,
@@ -98,10 +98,17 @@ units as (
     group by experiment_id, session_id
 ),
 joined as (
-    select u.*, o.*, row_number() over (partition by u.experiment_id, o.order_id order by u.exposed_at desc, u.unit_id) as place
-    from units u
-    join outcomes o on o.customer_id = u.customer_id or o.session_id = u.unit_id
-    where o.ordered_at >= u.exposed_at - interval 28 days and o.ordered_at < u.exposed_at + interval 7 days
+    select
+        *,
+        row_number() over (
+            partition by experiment_id, order_id, ordered_at >= exposed_at order by exposed_at desc, unit_id
+        ) as place
+    from (
+        select u.*, o.* exclude (customer_id, session_id) from units u join outcomes o on o.customer_id = u.customer_id
+        union
+        select u.*, o.* exclude (customer_id, session_id) from units u join outcomes o on o.session_id = u.unit_id
+    ) as either
+    where ordered_at >= exposed_at - interval 28 days and ordered_at < exposed_at + interval 7 days
 ),
 bought as (
     select

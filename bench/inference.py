@@ -176,7 +176,7 @@ def closed_form(arms: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         "mean": mean,
         "standard_deviation": deviation,
         "difference": difference,
-        "standard_error": error,
+        "standard_error": null,
         "low": difference - half,
         "high": difference + half,
         "low_always_valid": difference - wide,

@@ -71,11 +71,9 @@ def rebuild(
 
 
 def release(settings: Settings, manifest: Manifest, progress: Progress, *, allow_older: bool = False) -> int:
-    """Publish a built generation, and the configurations of offers as they are now; returns the number of payloads."""
+    """Publish a built generation; returns the number of payloads."""
     store = open_store(settings.snapshots, settings.local_dir / "cache")
-    n_payloads = publish(settings, store, manifest, progress, allow_older=allow_older)
-    publish_configs(settings, manifest.company)
-    return n_payloads
+    return publish(settings, store, manifest, progress, allow_older=allow_older)
 
 
 def company_night(settings: Settings, company: str, watermark: datetime, progress: Progress) -> CompanyNight:
@@ -91,6 +89,7 @@ def company_night(settings: Settings, company: str, watermark: datetime, progres
             with attempt:
                 manifest = rebuild(settings, company, watermark, progress)
                 n_payloads = release(settings, manifest, progress)
+                publish_configs(settings, company)
 
     def analyze() -> None:
         nonlocal analysis

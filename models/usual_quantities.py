@@ -23,7 +23,6 @@ def usual_quantities(features: Features) -> pl.DataFrame:
     rows = usual(features).with_columns(
         pl.coalesce("customer_id", "product_id").alias("anchor_id"),
         pl.when(pl.col("customer_id").is_null()).then(pl.lit(PRODUCT)).otherwise(pl.lit(CUSTOMER)).alias("level"),
-
         pl.lit(WINDOW_DAYS, dtype=pl.Int64).alias("window_days"),
     )
     ordered = rows.sort("anchor_id", "n_orders", "level", "product_id", descending=[False, True, True, False])

@@ -20,6 +20,7 @@ from flows.progress import silent
 from flows.publish import read_kind, read_manifest
 from flows.settings import Settings
 from models.co_occurrence import MAX_BASKET_PRODUCTS
+from models.generation import ROWS
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 NOON = datetime(2026, 5, 1, 12)
@@ -133,7 +134,8 @@ def kinds_of(settings: Settings, night: CompanyNight) -> dict[str, pl.DataFrame]
     assert night.error is None and night.generation is not None
     store = open_store(settings.snapshots, settings.local_dir / "cache")
     manifest = read_manifest(store, night.company, night.generation)
-    return {row.kind: read_kind(store, night.company, manifest.id, row.kind) for row in manifest.kinds}
+    lists = [row.kind for row in manifest.kinds if row.form != ROWS]
+    return {kind: read_kind(store, night.company, manifest.id, kind) for kind in lists}
 
 
 @pytest.mark.parametrize("name", SHOPS)
