@@ -24,6 +24,7 @@ CHECKOUT = Path(__file__).parents[1]
         ("payloads", ["--anchors", "300", "--rounds", "1"]),
         ("training", ["--customers", "300", "--products", "100", "--interactions", "6000"]),
         ("planted", ["--lines", "20000"]),
+        ("experiment_units", ["--exposures", "20000", "--experiments", "20"]),
         ("inference", ["--experiments", "20", "--slow", "5", "--rounds", "1"]),
         ("read_path_offers", ["--products", "200", "--items", "20", "--rounds", "1", "--seconds", "0.2"]),
         ("pricing", ["--cases", "5000", "--rounds", "1"]),
