@@ -230,7 +230,7 @@ def _refusals(asked: Asked) -> list[tuple[str, float]]:
 
 def _refusals_by_evidence(asked: Asked) -> list[tuple[str, float]]:
     if asked.config is None and asked.learnt is None:
-        return [("Not enough data: no subscription is configured, and there is no learnt evidence that customers buy it again.", 0.0)]
+        return [("Not enough data: no subscription is configured, and no evidence that customers buy it again.", 0.0)]
     of_product = next((row for row in asked.intervals if row.level != PERSONAL), None)
     # the customer's own habit outweighs that others do not come back
     if of_product and not _is_personal(asked) and of_product.repeat_probability < MIN_REPEAT_PROBABILITY:

@@ -20,7 +20,8 @@ from serving.requests import ReadRequest
 from serving.sections import Live
 
 KEPT_CONFIGS = 4_096
-INTERVALS = "subscription-intervals"
+CUSTOMER = "customer"
+INTERVALS, SEGMENTS = "subscription-intervals", "segments"
 Row = Mapping[str, Any]
 
 
@@ -47,6 +48,7 @@ async def _answer(lookup: Lookup, request: ReadRequest, make: Callable[[Asked], 
     wanted = Wanted(live.company)
     of_product, config_key = wanted.product(live, product_id), wanted.config(SUBSCRIPTION_CONFIG, product_id)
     learnt = [wanted.evidence(live, INTERVALS, anchor) for anchor in (product_id, customer) if anchor]
+    segments = wanted.evidence(live, SEGMENTS, customer) if customer else None
     await wanted.read(lookup)
     product = Product.read(product_id, wanted.get(of_product))
     if product is None:
@@ -62,10 +64,16 @@ async def _answer(lookup: Lookup, request: ReadRequest, make: Callable[[Asked], 
         on=_today(live),
         config=_configured(live, wanted.stored(config_key)[1], product_id),
         intervals=intervals,
-        buyer=Buyer(has_bought=True) if any(row.level == PERSONAL for row in intervals) else GUEST,
+        buyer=_buyer(intervals, wanted.rows(segments, CUSTOMER)) if segments else GUEST,
         minor_units=minor_units(live.currency),
     )
     return answered(make(asked), request)
+
+
+def _buyer(intervals: Sequence[Interval], segments: Sequence[Row]) -> Buyer:
+    """A known customer, with the orders that the night counted."""
+    n_orders = segments[0]["nOrders"] if segments else None
+    return Buyer(n_orders=n_orders, has_bought=True if any(row.level == PERSONAL for row in intervals) else None)
 
 
 def _that_hold(product_id: str, of_product: Sequence[Row] = (), of_customer: Sequence[Row] = ()) -> list[Interval]:

@@ -113,6 +113,17 @@ def test_no_price(shop: Shop) -> None:
     assert "price" in document["reason"]
 
 
+def test_orders_of_the_customer_are_counted(shop: Shop) -> None:
+    """A least number of orders is held against what the night has counted, whatever the flag; a stranger has none."""
+    shop.sells({"p": "20.00"})
+    shop.put("p", {"eligibility": {"minOrderCount": 2}}, CONFIG)
+    for customer, n_orders in (("ann", 2), ("bob", 1)):
+        shop.learns("segments", customer, [{"level": "customer", "productId": "", "nOrders": n_orders}])
+    answers = {who: shop.get("p", "subscription-eligibility", customerId=who).json() for who in ("ann", "bob", "eve")}
+    assert {who: answer["eligible"] for who, answer in answers.items()} == {"ann": True, "bob": False, "eve": False}
+    assert "2 orders; those of this customer: 1." in answers["bob"]["reasons"][0]
+
+
 @pytest.mark.parametrize("resource", ["subscription-eligibility", "subscription-offer"])
 def test_unknown(shop: Shop, resource: str) -> None:
     """Unknown and other companies' products are 404, a missing company 400."""
