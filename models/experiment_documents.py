@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from models.metrics import Metric
+from models.metrics import CLAIM, GUARDRAIL, Metric
 from models.readings import GROUP_SEQUENTIAL
 
 Record = dict[str, Any]
@@ -43,6 +43,7 @@ OF_COMPARISON = (
 )
 OF_GUARDRAIL = ("margin", "p_non_inferior", "is_non_inferior", "is_harmed")
 NO_END, FLAT, NO_GUARDRAIL = "no end is planned", "the prior is flat", "it is no guardrail"
+ONLY_CLAIMED = "what a client claims decides nothing"
 NOT_MEASURED, NO_DECISION = "the arm has too few units", "the experiment has no design"
 
 
@@ -134,10 +135,12 @@ def _nulls(record: Record, row: Record, split_reason: str | None) -> list[tuple[
 
 def _why(key: str, row: Record, split_reason: str | None) -> str:
     compared = row["reason"]
-    if key in _GUARDRAIL_KEYS and row["role"] != "guardrail":
+    if key in _GUARDRAIL_KEYS and row["role"] != GUARDRAIL:
         return NO_GUARDRAIL
     if key.endswith(".groupSequential") and row["reading"] != GROUP_SEQUENTIAL:
         return compared or NO_END
+    if key == "isSignificant" and row["role"] == CLAIM:
+        return compared or ONLY_CLAIMED
     if key == "lift":
         return row["lift_reason"] or compared or NOT_MEASURED
     known = {"prior": compared or FLAT, "srmP": split_reason or NO_DECISION, "decision": NO_DECISION, "margin": "it has no margin"}

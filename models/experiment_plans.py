@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from models.metrics import BY_NAME
+from models.metrics import BY_NAME, CLAIM
 
 UNITS = ("session", "customer")
 WINDOW_DAYS, COVARIATE_DAYS = 7.0, 28.0
@@ -117,8 +117,9 @@ def _weights(row: Mapping[str, Any], control: str) -> dict[str, float]:
 def _metric(row: Mapping[str, Any]) -> str:
     # acceptanceRate and ACCEPTANCE_RATE are acceptance_rate
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", row["primary_metric"].strip()).replace("-", "_").lower()
-    if name not in BY_NAME:
-        raise _wrong(row, f"primaryMetric is {row['primary_metric']!r}", f"give one of {', '.join(BY_NAME)}")
+    decisive = [metric.name for metric in BY_NAME.values() if metric.role != CLAIM]
+    if name not in decisive:
+        raise _wrong(row, f"primaryMetric is {row['primary_metric']!r}", f"give one of {', '.join(decisive)}")
     return name
 
 

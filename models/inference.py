@@ -15,7 +15,7 @@ from models.arms import Arms, arranged
 from models.comparisons import compare, described, methods
 from models.estimates import Estimate, Moments
 from models.experiment_frames import DESIGNS, MOMENTS, RESULTS, SPLITS
-from models.metrics import GOAL, GUARDRAIL, Metric
+from models.metrics import CLAIM, GOAL, GUARDRAIL, Metric
 from models.readings import Reading
 
 __all__ = ["DESIGNS", "MOMENTS", "RESULTS", "SPLITS", "compared", "infer", "sample_ratios", "unit_counts"]
@@ -148,7 +148,7 @@ def _called(arms: Arms, metrics: Sequence[Metric], rows: Integers, estimate: Est
     secondary = is_goal & ~is_primary
     significant &= ~secondary | np.isin(unit, unit[is_primary & significant])
     better, margin = _of(metrics, codes, "better"), _of(metrics, codes, "margin")
-    is_guardrail = np.array([metric.role == GUARDRAIL for metric in metrics])[codes]
+    is_guardrail, is_claim = (np.array([metric.role == role for metric in metrics])[codes] for role in (GUARDRAIL, CLAIM))
     against = estimates.non_inferiority(estimate, np.where(is_guardrail, np.nan_to_num(margin), np.nan), better)
     worst = np.where(better > 0, reading.low, -reading.high)
     best = np.where(better > 0, reading.high, -reading.low)
@@ -161,7 +161,7 @@ def _called(arms: Arms, metrics: Sequence[Metric], rows: Integers, estimate: Est
         "p_non_inferior": against.p,
         "is_non_inferior": _where(is_guardrail, worst > -against.limit),
         "is_harmed": _where(is_guardrail, (best < 0) & (gain < -against.limit)),
-        "is_significant": _where(~np.isnan(adjusted), significant),
+        "is_significant": _where(~np.isnan(adjusted) & ~is_claim, significant),
         "is_better": _where(~np.isnan(gain), gain > 0),
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 PROPORTION, MEAN, RATIO, QUANTILE = "proportion", "mean", "ratio", "quantile"
-GOAL, GUARDRAIL = "goal", "guardrail"
+GOAL, GUARDRAIL, CLAIM = "goal", "guardrail", "claim"
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,8 @@ class Metric:
     kind: PROPORTION, the share of units whose `numerator` is above 0, which holds 0 or 1; MEAN of `numerator` over units; RATIO
     of the sums of `numerator` and `denominator`; QUANTILE, the `quantile` (0 to 1) of `numerator` over units.
     covariate, covariate_denominator: the same quantities before the exposure, which CUPED adjusts by.
-    role: a GOAL is to be moved, a GUARDRAIL must not get worse by more than `margin`, a share of the control's value.
+    role: a GOAL is to be moved, a GUARDRAIL must not get worse by more than `margin`, a share of the control's value; a CLAIM is
+    what a client sent: it stands beside what orders say, is never called significant, and no experiment is decided by it.
     better: 1 where more is better, -1 where less is. scale: what a figure is multiplied by before it is shown (cents to the
     currency's unit). unit: `rate`, `currency` or `items`.
     """
@@ -54,6 +55,7 @@ METRICS = (
     Metric("average_order_value", RATIO, "revenue_cents", "n_orders", scale=0.01, unit="currency"),
     Metric("items_per_order", RATIO, "n_items", "n_orders", unit="items"),
     Metric("discount_cost", MEAN, "discount_cents", role=GUARDRAIL, better=-1, margin=0.1, scale=0.01, unit="currency"),
+    Metric("claimed_revenue_per_unit", MEAN, "claimed_revenue_cents", role=CLAIM, scale=0.01, unit="currency"),
     Metric("decline_rate", RATIO, "n_declines", "n_impressions", role=GUARDRAIL, better=-1, margin=0.1),
     Metric("refund_rate", RATIO, "n_refunds", "n_placed_orders", role=GUARDRAIL, better=-1, margin=0.1),
 )  # fmt: skip

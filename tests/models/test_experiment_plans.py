@@ -89,6 +89,10 @@ def test_a_metric_may_be_spelled_as_elsewhere(name: str) -> None:
     ("columns", "says"),
     [
         ({"primary_metric": "happiness"}, "exp: primaryMetric is 'happiness': give one of acceptance_rate, "),
+        (
+            {"primary_metric": "claimedRevenuePerUnit"},
+            "exp: primaryMetric is 'claimedRevenuePerUnit': give one of acceptance_rate, ",
+        ),
         ({"confidence_level": 1.0}, "confidenceLevel is 1.0: give a number between 0 and 1"),
         ({"confidence_level": None}, "confidenceLevel is None"),
         ({"control": {"unit": "visit"}}, "control.unit is 'visit': give one of session, customer"),

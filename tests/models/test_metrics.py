@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.inference import infer
-from models.metrics import BY_NAME, GOAL, GUARDRAIL, MEAN, METRICS, PROPORTION, QUANTILE, RATIO, Metric
+from models.metrics import BY_NAME, CLAIM, GOAL, GUARDRAIL, MEAN, METRICS, PROPORTION, QUANTILE, RATIO, Metric
 from tests.models.experiments import designs, drawn, moments, moments_of, units
 from tests.models.invented import QUICK
 
@@ -47,7 +47,7 @@ def test_a_row_is_whole(metric: Metric) -> None:
     assert metric.kind in (PROPORTION, MEAN, RATIO, QUANTILE)
     assert (metric.denominator is not None) == (metric.kind == RATIO)
     assert metric.covariate_denominator is None or metric.covariate is not None
-    assert metric.role in (GOAL, GUARDRAIL)
+    assert metric.role in (GOAL, GUARDRAIL, CLAIM)
     assert (metric.margin is not None and metric.margin > 0) == (metric.role == GUARDRAIL)
     assert metric.better in (1, -1)
     assert metric.scale > 0
@@ -125,6 +125,16 @@ def test_more_is_better_only_where_it_is(metric: Metric) -> None:
     assert (found["chance_to_win"] > 0.5) is (metric.better == 1)
     assert found["is_harmed"] is (True if metric.role == GUARDRAIL else None)
     assert found["role"] == metric.role
+
+
+def test_a_claim_is_never_significant() -> None:
+    """What a client sent is shown beside what orders say, however large the difference, and calls nothing."""
+    claim = BY_NAME["claimed_revenue_per_unit"]
+    low = units(claim, 4000, 1)
+    found = compared(claim, {"a": low, "b": {**low, "num": low["num"] * 10 + 5}})
+    assert (claim.role, found["role"]) == (CLAIM, CLAIM)
+    assert found["p"] < 1e-9
+    assert not found["is_significant"]
 
 
 def test_metrics_do_not_disturb_each_other() -> None:
