@@ -289,11 +289,14 @@ def _analyze_companies(company: list[str] | None, as_of: datetime | None, json: 
 
     settings = open_services(Settings.from_env())
     with Reporter() as progress:
-        documents = analyze_companies(settings, company, as_of_utc(as_of), progress)
+        analyses, failed = analyze_companies(settings, company, as_of_utc(as_of), progress)
+    documents = [analysis.to_json() for analysis in analyses]
     if json:
         say(json, documents)
     else:
         say(json, [{"company": document["company"], **line} for document in documents for line in decision_lines(document)])
+    if failed:
+        raise UpsellError(failed)
 
 
 @app.command

@@ -15,9 +15,8 @@ from typing import Any
 
 import stamina
 
-import sql
-from flows.connections import postgres
-from flows.errors import ServiceUnavailable, SettingsError, UpsellError
+from flows.companies import due_companies, refusal, told_once
+from flows.errors import ServiceUnavailable
 from flows.experiments_designs import day_of
 from flows.experiments_documents import Document, refused, replay_name, told
 from flows.experiments_extract import experiment_rows, extract_experiments
@@ -64,7 +63,8 @@ def analyze_company(
     """Analyse the company's experiments up to `watermark` (exclusive) and publish the results.
 
     with_replay: replay the company's past units first, which takes seconds; else the last night's replays stand beside the results.
-    A store that is lost half-way is waited for: every step may be run again. Raises SnapshotError, ServiceUnavailable.
+    A store that is lost half-way is waited for: every step may be run again. Raises SettingsError for a company that does not
+    exist, SnapshotError, ServiceUnavailable.
     """
     for attempt in stamina.retry_context(
         on=ServiceUnavailable, attempts=ATTEMPTS, wait_jitter=0.1, wait_max=min(5.0, settings.retry_seconds)
@@ -77,30 +77,20 @@ def analyze_company(
     return CompanyAnalysis(company, instant(watermark), [])
 
 
-def analyze_companies(settings: Settings, chosen: Sequence[str] | None, watermark: datetime, progress: Progress) -> list[Document]:
-    """The analyses of the chosen companies, or of all active ones.
+def analyze_companies(
+    settings: Settings, chosen: Sequence[str] | None, watermark: datetime, progress: Progress
+) -> tuple[list[CompanyAnalysis], str | None]:
+    """The analyses of the chosen companies, or of all active ones, and one sentence per company that failed, or None.
 
-    Raises UpsellError, once all have been tried, when one failed; SettingsError for a company that does not exist.
+    All are tried, whatever becomes of the others. Raises ServiceUnavailable where it cannot be asked which ones there are.
     """
-    done, failed = [], []
-    for company in _companies(settings, chosen):
-        try:
-            done.append(analyze_company(settings, company, watermark, progress).to_json())
-        except UpsellError as error:
-            failed.append(str(error))
-    if failed:
-        raise UpsellError(" ".join(failed))
-    return done
+    done: list[CompanyAnalysis] = []
 
+    def analyze(company: str) -> None:
+        done.append(analyze_company(settings, company, watermark, progress))
 
-def _companies(settings: Settings, chosen: Sequence[str] | None) -> list[str]:
-    with postgres(settings) as connection:
-        if not chosen:
-            return [row["id"] for row in connection.execute(sql.load("extract/companies"))]
-        for company in chosen:
-            if connection.execute(sql.load("extract/company"), {"company": company}).fetchone() is None:
-                raise SettingsError(f"Company {company!r} does not exist: load it, or correct --company.")
-    return list(dict.fromkeys(chosen))
+    refusals = [refusal(settings, company, analyze) for company in due_companies(settings, chosen)]
+    return done, told_once(refusals)
 
 
 def _analyzed(

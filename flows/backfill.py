@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from flows.companies import due_companies
 from flows.errors import PublishRefused, SettingsError
 from flows.layout import folder
-from flows.nightly import due_companies, rebuild, release
+from flows.nightly import rebuild, release
 from flows.object_store import ObjectStore, open_store
 from flows.progress import silent
 from flows.publish import read_manifest

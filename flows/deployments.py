@@ -12,13 +12,14 @@ from typing import Any
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 
-from flows.analyze import analyze_company
+from flows.analyze import analyze_companies
 from flows.backfill import backfill_days
+from flows.companies import due_companies
 from flows.doors import open_services
 from flows.errors import UpsellError
 from flows.evaluate import evaluate_company, evaluation_table
 from flows.experiment_report import analysis_report
-from flows.nightly import CompanyNight, as_of_utc, company_night, due_companies, failures
+from flows.nightly import CompanyNight, as_of_utc, company_night, failures
 from flows.progress import silent
 from flows.settings import Settings
 from models.snapshot import instant
@@ -50,20 +51,13 @@ def analyze(companies: list[str] | None = None, as_of: datetime | None = None) -
     Fails when any company failed, after all have been tried."""
     settings = open_services(Settings.from_env())
     watermark = as_of_utc(as_of)
-    reports, failed = [], []
-    for company in due_companies(settings, companies):
-        try:
-            found = analyze_company(settings, company, watermark, silent)
-        except UpsellError as error:
-            failed.append(str(error))
-        else:
-            if found.experiments:
-                reports.append(analysis_report(settings, found))
+    analyses, failed = analyze_companies(settings, companies, watermark, silent)
+    reports = [analysis_report(settings, found) for found in analyses if found.experiments]
     create_markdown_artifact(
         key="experiments", markdown="\n\n".join(reports) or "No experiment runs.", description=f"Up to {instant(watermark)}"
     )
     if failed:
-        raise UpsellError(" ".join(failed))
+        raise UpsellError(failed)
     return [{"watermark": instant(watermark), "companies": len(reports)}]
 
 
@@ -101,7 +95,7 @@ def night_table(nights: list[CompanyNight]) -> str:
     table = head + "\n".join(
         f"| {row.company} | {row.generation or 'unchanged'} | {row.n_payloads:,} | {row.counts.get('orders', 0):,} "
         f"| {row.counts.get('views', 0):,} | {sum(row.quarantined.values()):,} | {row.n_experiments:,} | {row.seconds} "
-        f"| {' '.join(filter(None, (row.error, row.analysis_error)))} |"
+        f"| {failures([row]) or ''} |"
         for row in nights
     )
     return "\n\n".join([table, *(["\n".join(ready)] if ready else [])])

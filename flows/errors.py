@@ -14,7 +14,8 @@ class ServiceUnavailable(UpsellError):
 
 
 class LoadError(UpsellError):
-    """A file given to `upsell load` cannot be read or lacks a required column; single bad rows are quarantined instead."""
+    """A file given to `upsell load` or `upsell analyze --exposures` cannot be read, or lacks what it must hold; of single bad rows,
+    the first quarantines them and the second counts them."""
 
 
 class SnapshotError(UpsellError):

@@ -10,6 +10,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 import sql
+from flows.companies import company_row
 from flows.connections import Connection, postgres
 from flows.extract import Extraction, Member
 from flows.layout import experiment_snapshot_key, experiment_snapshots_prefix
@@ -46,13 +47,14 @@ def extract_experiments(
     settings: Settings, store: ObjectStore, company: str, watermark: datetime, progress: Progress
 ) -> Snapshot | None:
     """The company's exposures and orders up to `watermark` (exclusive, UTC), and in `config["experiments"]` its experiments; None
-    for a company that has none, which costs one look.
+    for a company that has none, of which nothing else is read.
 
-    Days that have not changed since the last analysis are not read again. Raises SnapshotError when counts never agree with the
-    source, ServiceUnavailable.
+    Days that have not changed since the last analysis are not read again. Raises SettingsError for a company that does not exist,
+    SnapshotError when counts never agree with the source, ServiceUnavailable.
     """
     bound = {"company": company, "holdout": holdout.EXPERIMENT, "holdout_id": holdout.experiment_id(company)}
     with postgres(settings, autocommit=True) as connection:
+        company_row(connection, company)
         there = connection.execute(sql.load("extract/experiment_there"), bound).fetchone()
         if there is None or not (there["has_experiments"] or there["has_holdout"]):
             return None

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import polars as pl
 
-from flows.errors import LoadError
 from flows.exposures_columns import Layout, recognise
 from flows.exposures_options import FileOptions, named_words
 from flows.load_columns import ID, INSTANT, parsed
-from flows.load_read import UNREADABLE, unreadable
+from flows.load_read import UNREADABLE, scanned, unreadable
 
 SEPARATORS = ",\t;|"
 MISSING_WORDS = ("", "na", "n/a", "null", "none")
@@ -40,14 +39,7 @@ class OpenFile:
 
 def open_file(path: Path, options: FileOptions) -> OpenFile:
     """Find out what a file holds. Raises LoadError where it is not there, cannot be read, or has no form that is known."""
-    if not path.is_file() or path.stat().st_size == 0:
-        problem = "is empty" if path.is_file() else "is not there"
-        raise LoadError(f"The exposures file {path} {problem}: give a Parquet file, or a CSV file with a header.")
-    try:
-        lines = _lines(path)
-        schema = lines.collect_schema()
-    except UNREADABLE as error:
-        raise unreadable("exposures", path, error) from error
+    lines, schema = scanned("exposures", path, SEPARATORS)
     layout = recognise(schema.names(), named_words(options.columns, "--columns"))
     roles = set(layout.columns.values())
     scalar = [name for name, dtype in schema.items() if not dtype.is_nested() and dtype not in (pl.Binary, pl.Object)]
@@ -94,14 +86,3 @@ def holds_numbers(raw: pl.Series) -> bool:
         return False
     found, wrong = numbers(raw)
     return found.null_count() < len(found) and not wrong.any()
-
-
-def _lines(path: Path) -> pl.LazyFrame:
-    with path.open("rb") as file:
-        head = file.read(4)
-        header = (head + file.readline()).decode("utf-8", "replace")
-    if head == b"PAR1" or path.suffix in (".parquet", ".pq"):
-        return pl.scan_parquet(path)
-    # the header tells the separator; every column as text, since a column's kind is not what its first rows look like
-    separator = max(SEPARATORS, key=header.count)
-    return pl.scan_csv(path, infer_schema=False, separator=separator)

@@ -18,8 +18,9 @@ from typing import Any
 import polars as pl
 
 import sql
+from flows.companies import company_row
 from flows.connections import Connection, postgres
-from flows.errors import SettingsError, SnapshotError
+from flows.errors import SnapshotError
 from flows.layout import partition_key, quarantine_key, snapshot_key, snapshots_prefix, table_key
 from flows.object_store import ObjectStore, parquet_bytes
 from flows.scanner import Scanner
@@ -88,9 +89,7 @@ def extract(
     # autocommit: each statement sees the newest rows, or reconciling would compare with counts of long ago
     with postgres(settings, autocommit=True) as connection, Scanner(settings, connection) as scanner:
         connection.execute("set default_transaction_read_only = on")
-        row = connection.execute(sql.load("extract/company"), {"company": company}).fetchone()
-        if row is None:
-            raise SettingsError(f"Company {company!r} does not exist: load it, or correct --company.")
+        row = company_row(connection, company)
         quarantined: Counter[str] = Counter()
         members = {}
         for member in MEMBERS:

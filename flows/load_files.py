@@ -26,10 +26,9 @@ from flows.load_columns import (
     choice,
     choices,
 )  # fmt: skip
+from models.subscriptions import FREQUENCY_DAYS
+from models.targeting_facts import DEFAULT_PRIORITY, PLACEMENTS, UPSELL_TYPES, URGENCIES
 
-PLACEMENTS = ("PRODUCT_PAGE", "CART_DRAWER", "CART_PAGE", "CHECKOUT", "ORDER_CONFIRMATION", "POST_PURCHASE", "EXIT_INTENT")
-UPSELL_TYPES = ("BULK_DISCOUNT", "SUBSCRIPTION", "CROSS_SELL", "BUNDLE", "FREE_GIFT", "FREE_SHIPPING")
-FREQUENCIES = ("WEEKLY", "BIWEEKLY", "MONTHLY", "BIMONTHLY", "QUARTERLY", "BIANNUALLY", "ANNUALLY")
 ORDER_STATUSES = (
     "PENDING", "CONFIRMED", "PROCESSING", "PARTIALLY_SHIPPED", "SHIPPED", "DELIVERED", "COMPLETED", "CANCELED", "REFUNDED",
 )  # fmt: skip
@@ -119,9 +118,9 @@ FILES: dict[str, tuple[Column, ...]] = {
     ),
     "rules": (
         _must("rule_id"), _must("name", TEXT), _must("upsell_type", choice(*UPSELL_TYPES)), Column("description", TEXT),
-        Column("priority", INTEGER, default=100), Column("enabled", FLAG, default=True), Column("conditions", JSON, default="{}"),
-        Column("offer", JSON, default="{}"), Column("message", TEXT),
-        Column("urgency", choice("LOW", "MEDIUM", "HIGH", "CRITICAL"), default="LOW"),
+        Column("priority", INTEGER, default=DEFAULT_PRIORITY), Column("enabled", FLAG, default=True),
+        Column("conditions", JSON, default="{}"), Column("offer", JSON, default="{}"), Column("message", TEXT),
+        Column("urgency", choice(*URGENCIES), default=URGENCIES[0]),
         Column("placements", choices(*PLACEMENTS), default="{}"), Column("max_impressions", INTEGER),
         Column("max_acceptances", INTEGER), Column("valid_from", INSTANT), Column("valid_until", INSTANT),
     ),
@@ -150,7 +149,7 @@ FILES: dict[str, tuple[Column, ...]] = {
     ),
     "cart_items": (_must("cart_id"), _must("product_id"), _must("quantity", COUNT), Column("unit_price", AMOUNT)),
     "subscriptions": (
-        _must("subscription_id"), _must("customer_id"), _must("product_id"), _must("frequency", choice(*FREQUENCIES)),
+        _must("subscription_id"), _must("customer_id"), _must("product_id"), _must("frequency", choice(*FREQUENCY_DAYS)),
         Column("status", choice("ACTIVE", "PAUSED", "CANCELED", "PAST_DUE", "TRIALING", "EXPIRED"), default="ACTIVE"),
         _must("created_at", INSTANT),
     ),

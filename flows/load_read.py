@@ -61,18 +61,27 @@ def open_source(kind: str, path: Path) -> Source:
 
     Raises LoadError, naming the file, the column and what was expected.
     """
-    if not path.is_file() or path.stat().st_size == 0:
-        problem = "is empty" if path.is_file() else "is not there"
-        raise LoadError(f"The {kind} file {path} {problem}: give a Parquet file, or a CSV file with a header.")
-    try:
-        lines = _scan(path)
-        schema = lines.collect_schema()
-    except UNREADABLE as error:
-        raise unreadable(kind, path, error) from error
+    lines, schema = scanned(kind, path)
     for column in FILES[kind]:
         _check(kind, path, column, schema)
     known = {column.name for column in FILES[kind]}
     return Source(kind, path, lines.with_row_index(ROW), FILES[kind], [name for name in schema if name not in known])
+
+
+def scanned(kind: str, path: Path, separators: str = ",") -> tuple[pl.LazyFrame, pl.Schema]:
+    """The lines of a Parquet or CSV file, nothing of them read yet, and its columns; those of a CSV are text.
+
+    separators: characters of which the most frequent one in the header separates a CSV's columns, the first of equals. Raises
+    LoadError where the file is not there, is empty or cannot be read.
+    """
+    if not path.is_file() or path.stat().st_size == 0:
+        problem = "is empty" if path.is_file() else "is not there"
+        raise LoadError(f"The {kind} file {path} {problem}: give a Parquet file, or a CSV file with a header.")
+    try:
+        lines = _scan(path, separators)
+        return lines, lines.collect_schema()
+    except UNREADABLE as error:
+        raise unreadable(kind, path, error) from error
 
 
 def read(source: Source) -> Rows:
@@ -122,13 +131,14 @@ def unreadable(kind: str, path: Path, error: BaseException) -> LoadError:
     return LoadError(f"The {kind} file {path} cannot be read as Parquet or CSV ({first_line}): write it again.")
 
 
-def _scan(path: Path) -> pl.LazyFrame:
+def _scan(path: Path, separators: str) -> pl.LazyFrame:
     with path.open("rb") as file:
-        starts_as_parquet = file.read(4) == b"PAR1"
-    if starts_as_parquet or path.suffix in (".parquet", ".pq"):
+        head = file.read(4)
+        header = (head + file.readline()).decode("utf-8", "replace")
+    if head == b"PAR1" or path.suffix in (".parquet", ".pq"):
         return pl.scan_parquet(path)
-    # every column as text: the kinds of columns decide what is a number, not the first hundred rows
-    return pl.scan_csv(path, infer_schema=False)
+    # every column as text: what a column is taken for decides what is a number, not its first rows
+    return pl.scan_csv(path, infer_schema=False, separator=max(separators, key=header.count))
 
 
 def _check(kind: str, path: Path, column: Column, schema: pl.Schema) -> None:

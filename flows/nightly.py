@@ -11,19 +11,17 @@ Prefect flow, one task per company.
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import stamina
 
-import sql
 from flows.analyze import analyze_company
+from flows.companies import due_companies, refusal, told_once
 from flows.configs import publish_configs
-from flows.connections import postgres
 from flows.derive import UNKNOWN_PRODUCTS, derive, read_features
-from flows.errors import ServiceUnavailable, SettingsError, UpsellError
+from flows.errors import ServiceUnavailable, SettingsError
 from flows.extract import extract
 from flows.object_store import open_store
 from flows.publish import publish
@@ -81,7 +79,7 @@ def company_night(settings: Settings, company: str, watermark: datetime, progres
     started = time.monotonic()
     manifest, n_payloads, analysis = None, 0, None
 
-    def recommend() -> None:
+    def recommend(company: str) -> None:
         nonlocal manifest, n_payloads
         wait_max = min(5.0, settings.retry_seconds)
         # every step may be run again: a store that was lost half-way is waited for, and the steps find what they had done
@@ -91,11 +89,11 @@ def company_night(settings: Settings, company: str, watermark: datetime, progres
                 n_payloads = release(settings, manifest, progress)
                 publish_configs(settings, company)
 
-    def analyze() -> None:
+    def analyze(company: str) -> None:
         nonlocal analysis
         analysis = analyze_company(settings, company, watermark, progress, with_replay=True)
 
-    error, analysis_error = _refusal(settings, company, recommend), _refusal(settings, company, analyze)
+    error, analysis_error = refusal(settings, company, recommend), refusal(settings, company, analyze)
     return CompanyNight(
         company=company,
         watermark=instant(watermark),
@@ -109,30 +107,6 @@ def company_night(settings: Settings, company: str, watermark: datetime, progres
         n_experiments=len(analysis.experiments) if analysis else 0,
         analysis_error=analysis_error,
     )
-
-
-def _refusal(settings: Settings, company: str, work: Callable[[], None]) -> str | None:
-    """Do a part of a company's night; the sentence that says why it was not done, or None."""
-    try:
-        work()
-    except UpsellError as refused:
-        return str(refused)
-    except Exception as unforeseen:  # one company's surprise must not cost the others their night
-        log = settings.local_dir / "nightly.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as file:
-            file.write(f"{instant(datetime.now(UTC))} {company}\n{traceback.format_exc()}\n")
-        first_line = str(unforeseen).partition("\n")[0]
-        return f"{company}: {type(unforeseen).__name__}: {first_line}: the whole trace is in {log.name} of the local folder."
-    return None
-
-
-def due_companies(settings: Settings, chosen: list[str] | None) -> list[str]:
-    """The companies of this night: the chosen ones, or all active ones."""
-    if chosen:
-        return list(dict.fromkeys(chosen))
-    with postgres(settings) as connection:
-        return [row["id"] for row in connection.execute(sql.load("extract/companies"))]
 
 
 def night(settings: Settings, chosen: list[str] | None, watermark: datetime, progress: Progress) -> list[CompanyNight]:
@@ -151,5 +125,4 @@ def as_of_utc(as_of: datetime | None) -> datetime:
 
 def failures(nights: list[CompanyNight]) -> str | None:
     """One sentence per company and part of its night that failed, or None."""
-    # a store that was away is why both parts failed
-    return " ".join(dict.fromkeys(why for row in nights for why in (row.error, row.analysis_error) if why)) or None
+    return told_once(why for row in nights for why in (row.error, row.analysis_error))

@@ -10,14 +10,12 @@ import polars as pl
 
 from flows.simulate_catalogue import Catalogue, Flags, Floats, Ints, Window, labels
 from flows.simulate_orders import DAY_MS, GUEST, Orders, known, named
+from models.subscription_frequency import FREQUENCIES, nearest
 
 SUBSCRIPTION_SHARE, GUEST_HALF = 0.15, 0.5
 # rule, placement, experiment, variant, true rate
 Cell = tuple[str | None, str, str | None, str | None, float]
 CELL = {"rule_id": pl.String, "placement": pl.String, "experiment_id": pl.String, "variant": pl.String, "rate": pl.Float64}
-FREQUENCY_DAYS = {
-    "WEEKLY": 7.0, "BIWEEKLY": 14.0, "MONTHLY": 30.4, "BIMONTHLY": 60.8, "QUARTERLY": 91.3, "BIANNUALLY": 182.6, "ANNUALLY": 365.25,
-}  # fmt: skip
 # rule, type, offer, placements with the true share of viewed impressions that are accepted
 RULES = (
     ("rule-bundle", "BUNDLE", {"discountPercent": 10}, {"CART_PAGE": 0.12, "CART_DRAWER": 0.08}),
@@ -109,11 +107,10 @@ def exposures(shop: Catalogue, sold: Orders, n_sessions: int, window: Window, rn
 def subscriptions(sold: Orders, window: Window, rng: np.random.Generator) -> pl.DataFrame:
     """Subscriptions of some scheduled buyers, at the frequency nearest to their true interval."""
     chosen = sold.schedules.filter(pl.Series(rng.random(sold.schedules.height) < SUBSCRIPTION_SHARE))
-    steps = np.array(list(FREQUENCY_DAYS.values()))
-    nearest = np.abs(np.log(chosen["interval_days"].to_numpy()[:, None] / steps)).argmin(axis=1)
+    frequency = nearest(chosen["interval_days"].to_numpy())
     status = rng.choice(["ACTIVE", "PAUSED", "CANCELED"], chosen.height, p=(0.7, 0.1, 0.2))
     return chosen.select("customer_id", "product_id").with_columns(
-        labels("U", chosen.height).alias("subscription_id"), pl.Series("frequency", list(FREQUENCY_DAYS)).gather(nearest),
+        labels("U", chosen.height).alias("subscription_id"), pl.Series("frequency", FREQUENCIES).gather(frequency),
         pl.Series("status", status), window.at(rng.integers(0, window.days * DAY_MS, chosen.height)).alias("created_at"),
     )  # fmt: skip
 

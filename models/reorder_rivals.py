@@ -44,12 +44,13 @@ def naive_cut(known: pl.DataFrame, asked: pl.DataFrame) -> np.ndarray:
 
 
 def modified_poisson_gamma(known: pl.DataFrame, asked: pl.DataFrame) -> np.ndarray:
-    """The median of a gap under the Modified Poisson-Gamma model (Bhagat et al., KDD 2018, 4.4).
+    """The median of a gap under the Modified Poisson-Gamma model (Bhagat et al., KDD 2018).
 
     A pair with k purchases over t_purch days and mean gap t_mean buys again t days later at the rate
     (k + alpha) / (t_purch + 2 |t_mean - t| + beta), from 2 t_mean on (k + alpha) / (t_purch + t + beta): seldom right after a
-    purchase, most at t_mean. alpha, beta: the gamma distribution of the rates of the product's pairs by maximum likelihood
-    (Minka 2002, first step), of all pairs below MIN_PAIRS. The median is where the rate's integral reaches ln 2.
+    purchase, most at t_mean. alpha, beta: the gamma distribution of the rates of the product's pairs, of all pairs below
+    MIN_PAIRS, by maximum likelihood with digamma(x) as ln x - (1 + 1 / (6 x + 1)) / (2 x), which is within 1.5 % of alpha. The
+    median, ours, is where the rate's integral reaches ln 2.
     """
     pairs = known.group_by(PAIR).agg(pl.col("days").sum().alias("purchased"), pl.len().alias("n"))
     rates = pairs.with_columns((pl.col("n") / pl.col("purchased")).alias("rate"))

@@ -30,6 +30,6 @@ def usual_quantities(features: Features) -> pl.DataFrame:
         pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("anchor_id").alias("rank"),
         (pl.col("n_orders") / pl.col("n_orders").sum().over("anchor_id")).round(6).alias("score"),
         pl.concat_str(pl.lit("orders of the "), "level").alias("source"),
-        pl.format("{} of 10 of {} orders take {} or fewer", pl.lit(9), "n_orders", "p90").alias("reason"),
+        pl.format("nine in ten of {} orders take {} or fewer", "n_orders", "p90").alias("reason"),
     )
     return told.select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())

@@ -2,7 +2,8 @@
 -- one row per: bulk discount of the company, the product and the time asked for
 -- parameters: company, product, since
 --
--- A parameter that is null asks for all; `since` is compared with updatedAt. A configuration whose product is of another company, or deleted, is none.
+-- A parameter that is null asks for all; `since` is compared with updatedAt. A configuration whose product is of another company,
+-- or deleted, is none.
 -- JSON is read as text, so that its numbers stay as they are.
 select
     c.id,

@@ -17,11 +17,11 @@ import sql
 from flows import nightly as night_module
 from flows.analyze import CompanyAnalysis, analyze_companies, analyze_company
 from flows.connections import postgres
-from flows.errors import SettingsError, UpsellError
+from flows.errors import UpsellError
 from flows.experiment_report import analysis_report
 from flows.experiments_extract import latest_experiments
 from flows.extract import latest_snapshot
-from flows.layout import experiment_chart_key, experiment_results_key
+from flows.layout import experiment_chart_key, experiment_results_key, experiment_snapshot_key
 from flows.load import load
 from flows.nightly import failures, night
 from flows.object_store import ObjectStore, open_store
@@ -259,7 +259,7 @@ def test_a_planned_end_is_read_in_daily_looks(settings: Settings) -> None:
     assert (after["isEnded"], after["looks"], after["day"]) == (True, [0.25, 0.5, 0.75, 1.0], "2026-05-11")
 
 
-def test_a_company_without_experiments_costs_one_look(settings: Settings) -> None:
+def test_a_company_without_experiments_is_left_alone(settings: Settings) -> None:
     """Nothing is extracted, stored or published, and a draft is no experiment yet."""
     experiment(settings, status="DRAFT")
     assert run(settings).experiments == []
@@ -271,11 +271,21 @@ def test_no_company_reads_another(settings: Settings) -> None:
     for company, n in (("left", 2), ("right", 3)):
         experiment(settings, company)
         expose(settings, {"control": [f"s{number}" for number in range(n)]}, company)
-    found = analyze_companies(settings, None, WATERMARK, silent)
-    assert [(row["company"], row["experiments"][0]["srm"]["arms"][0]["n"]) for row in found] == [("left", 2), ("right", 3)]
-    assert set(published(settings, "left")) == {"left:exp"}
-    with pytest.raises(SettingsError, match="'nobody' does not exist"):
-        analyze_companies(settings, ["nobody"], WATERMARK, silent)
+    found, failed = analyze_companies(settings, None, WATERMARK, silent)
+    assert [(row.company, row.experiments[0]["srm"]["arms"][0]["n"]) for row in found] == [("left", 2), ("right", 3)]
+    assert set(published(settings, "left")) == {"left:exp"} and failed is None
+
+
+def test_a_company_that_fails_leaves_the_others_analyses(settings: Settings) -> None:
+    """One that does not exist and one whose snapshot was damaged cost a sentence each; the one between them is analysed."""
+    for company in ("damaged", "good"):
+        experiment(settings, company)
+        expose(settings, {"control": ["a"], "treatment": ["b"]}, company)
+    run(settings, "damaged")
+    store_of(settings).put(experiment_snapshot_key("damaged", WATERMARK), b"no more")
+    found, failed = analyze_companies(settings, ["nobody", "good", "damaged"], WATERMARK, silent)
+    assert [row.company for row in found] == ["good"] and set(published(settings, "good")) == {"good:exp"}
+    assert failed and failed.startswith("Company 'nobody' does not exist: load it, or correct --company. damaged: ValueError: ")
 
 
 def test_a_plan_that_cannot_be_read_stops_no_other(settings: Settings) -> None:

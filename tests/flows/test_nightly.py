@@ -15,8 +15,8 @@ import redis
 from flows import nightly as night_module
 from flows.connections import postgres
 from flows.embedded import free_port
-from flows.errors import ServiceUnavailable, SettingsError
-from flows.nightly import as_of_utc, due_companies, failures, night
+from flows.errors import SettingsError
+from flows.nightly import as_of_utc, failures, night
 from flows.object_store import open_store
 from flows.operate import export_kind
 from flows.progress import silent
@@ -127,10 +127,10 @@ def test_a_company_that_fails_leaves_the_others_alone(settings: Settings, monkey
     monkeypatch.setattr(night_module, "derive", surprised)
     missing, odd, good = night(settings, ["missing", "odd", "good"], WATERMARK, silent)
     assert missing.error == "Company 'missing' does not exist: load it, or correct --company."
-    assert odd.error == "odd: RuntimeError: first line: the whole trace is in nightly.log of the local folder."
-    assert "second line" in (settings.local_dir / "nightly.log").read_text()
+    assert odd.error == "odd: RuntimeError: first line: the whole trace is in failures.log of the local folder."
+    assert "second line" in (settings.local_dir / "failures.log").read_text()
     assert good.error is None and good.generation
-    assert failures([missing, odd, good]) == f"{missing.error} {odd.error}"
+    assert missing.analysis_error == missing.error and failures([missing, odd, good]) == f"{missing.error} {odd.error}"
     assert failures([good]) is None
 
 
@@ -155,8 +155,6 @@ def test_postgres_away_is_one_sentence(settings: Settings) -> None:
     [done] = night(away, ["shop"], WATERMARK, silent)
     assert done.error and f"Postgres at 127.0.0.1:{port} cannot be used" in done.error and "DATABASE_URL" in done.error
     assert "secret" not in done.error
-    with pytest.raises(ServiceUnavailable):
-        due_companies(away, None)
 
 
 def test_redis_away_is_waited_for(settings: Settings, redis_server: RedisServer) -> None:
@@ -194,16 +192,6 @@ def test_redis_lost_half_way_keeps_the_live_generation(
     monkeypatch.setattr(redis.Redis, "mset", deadly)
     [second] = night(served, ["shop"], WATERMARK + timedelta(days=1), silent)
     assert second.error is None and second.generation != first.generation
-
-
-def test_only_active_companies_have_a_night(settings: Settings) -> None:
-    """Without --company all active companies are due, in order; named ones are due once each, whatever their status."""
-    for company, status in (("b", "ACTIVE"), ("a", "ACTIVE"), ("closed", "INACTIVE")):
-        make_shop(settings, company, [])
-        with postgres(settings) as connection:
-            connection.execute('update "Company" set status = %s where id = %s', (status, company))
-    assert due_companies(settings, None) == ["a", "b"]
-    assert due_companies(settings, ["closed", "a", "closed"]) == ["closed", "a"]
 
 
 def test_the_configuration_of_the_company_is_honoured(settings: Settings) -> None:

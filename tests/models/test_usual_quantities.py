@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import polars as pl
@@ -20,9 +21,9 @@ def test_products_and_customers() -> None:
         pl.Series("customer_id", customers, dtype=pl.String),
         pl.lit(END - timedelta(days=1)).alias("ordered_at"),
     )
-    frame = usual_quantities(type(shop)(shop.company, END, baskets, shop.views, shop.products, shop.config))
+    frame = usual_quantities(replace(shop, baskets=baskets))
     assert frame.select("anchor_id", "level", "product_id", "p90", "n_orders").rows() == [
         ("a", "product", "a", 6, 10),
         ("ann", "customer", "a", 1, 3),
     ]
-    assert frame["reason"][0] == "9 of 10 of 10 orders take 6 or fewer"
+    assert frame["reason"][0] == "nine in ten of 10 orders take 6 or fewer"
