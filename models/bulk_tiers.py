@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
-from scipy.stats import beta, gamma
+from scipy.special import gammaincinv
 
 from models import bulk_quantities
 from models.bulk_discounts import PERCENTAGE
@@ -143,13 +143,16 @@ def _moves(tiers: pl.DataFrame, retail: pl.DataFrame) -> pl.DataFrame:
 def _with_prospects(tiers: pl.DataFrame) -> pl.DataFrame:
     """Evidence of what a tier gives away and may bring in; the range is that of a gamma distribution with the same mean and
     variance as the sum of steps up, whose probability is uncertain."""
-    mean, variance = (float(moment) for moment in beta.stats(*STEPS_UP, moments="mv"))
+    a, b = STEPS_UP
+    mean, variance = a / (a + b), a * b / ((a + b) ** 2 * (a + b + 1))
     expected = mean * tiers["lack"].to_numpy()
     # E[r(1 - r)] for each order by itself, Var(r) for what is uncertain about all of them at once
     spread = (mean - variance - mean**2) * tiers["squared_lack"].to_numpy() + variance * tiers["lack"].to_numpy() ** 2
     nobody = expected <= 0
     shape = (expected**2 + nobody) / (spread + nobody)
-    low, high = (gamma.ppf(share, shape, scale=(spread + nobody) / (expected + nobody)) * ~nobody for share in RANGE)
+    scale = (spread + nobody) / (expected + nobody)
+    # scipy.stats has the same, and costs every command of the operator a second to import
+    low, high = (gammaincinv(shape, share) * scale * ~nobody for share in RANGE)
     discount = pl.col("discount_value") / 100
     uplift = discount / (pl.col("margin") - discount)
     ranges = {"extra_units": expected, "extra_units_low": low, "extra_units_high": high}
