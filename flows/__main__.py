@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 
 import stamina
 from cyclopts import App, CycloptsError, Parameter
 
-from flows import embedded
-from flows.console import say, show_table, tell
+from flows.console import Json, say, show_table, tell
 from flows.doors import DATABASE, REDIS, open_services
 from flows.errors import SettingsError, UpsellError
 from flows.exposures_options import FileOptions
 from flows.plan_options import PlanOptions
 from flows.progress import Reporter
+from flows.service_commands import migrations, services
 from flows.settings import Settings
 
 # Commands import what they need when they run: `upsell status` must not wait for Prefect and polars.
@@ -26,82 +26,12 @@ from flows.settings import Settings
 app = App(
     name="upsell", help="Recommendations and upsell offers: nightly batch, generations, read API.", version_flags=["--version"]
 )
-services = App(name="services", help="The embedded Postgres and Redis by themselves.")
-migrations = App(name="migrate", help="The schema: 4 enums, 8 tables, their indexes.")
 app.command(services)
 app.command(migrations)
 
 AS_IT_IS, UNPLANNED = FileOptions(), PlanOptions()
 Companies = Annotated[list[str] | None, Parameter(name="--company", negative="")]
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout and nothing else.")]
 AsOf = Annotated[datetime | None, Parameter(name="--as-of", help="Events at or after this instant are not looked at.")]
-
-
-@services.command
-def start(*, json: Json = False) -> None:
-    """Start the embedded servers, or find them running, and print their addresses."""
-    running = embedded.start(Settings.from_env().local_dir)
-    say(json, {"databaseUrl": running.database_url, "redisUrl": running.redis_url})
-
-
-@services.command
-def stop(*, json: Json = False) -> None:
-    """Stop the embedded servers cleanly."""
-    say(json, {"stopped": embedded.stop(Settings.from_env().local_dir)})
-
-
-@services.command(name="status")
-def services_status(*, json: Json = False) -> None:
-    """Addresses of the embedded servers; exit code 1 when they do not run."""
-    running = embedded.status(Settings.from_env().local_dir)
-    if running is None:
-        raise UpsellError("The embedded servers do not run: `upsell services start` starts them.")
-    say(json, {"databaseUrl": running.database_url, "redisUrl": running.redis_url})
-
-
-@migrations.command
-def up(*, json: Json = False) -> None:
-    """Apply what is pending; twice is once."""
-    from flows import migrate
-    from flows.connections import postgres
-
-    with postgres(open_services(Settings.from_env(), DATABASE)) as connection:
-        say(json, {"applied": migrate.up(connection)})
-
-
-@migrations.command
-def down(*, yes: Annotated[bool, Parameter(negative="")] = False, json: Json = False) -> None:
-    """Roll everything back; says which rows it drops and wants --yes."""
-    from flows import migrate
-    from flows.connections import postgres
-
-    with postgres(open_services(Settings.from_env(), DATABASE)) as connection:
-        say(json, {"droppedRows": migrate.down(connection, confirmed=yes)})
-
-
-@migrations.command
-def verify(*, json: Json = False) -> None:
-    """Check that every enum, table and index exists; names what is missing and exits 1."""
-    from flows import migrate
-    from flows.connections import postgres
-
-    with postgres(open_services(Settings.from_env(), DATABASE)) as connection:
-        missing = migrate.verify(connection)
-    say(json, {"missing": missing})
-    if missing:
-        raise UpsellError(
-            f"The schema lacks {', '.join(missing)}: run `upsell migrate up`, or down and up where it was changed by hand."
-        )
-
-
-@migrations.command(name="status")
-def migrate_status(*, json: Json = False) -> None:
-    """Each migration and when it was applied."""
-    from flows import migrate
-    from flows.connections import postgres
-
-    with postgres(open_services(Settings.from_env(), DATABASE)) as connection:
-        say(json, {row.name: row.applied_at or "pending" for row in migrate.status(connection)})
 
 
 @app.command
@@ -182,6 +112,35 @@ def backfill(
     with Reporter() as progress:
         done = backfill_days(open_services(Settings.from_env()), start, end, company, reason, progress)
     say(json, [asdict(row) for row in done])
+
+
+@app.command
+def reconcile(*, company: Companies = None, json: Json = False) -> None:
+    """Put Redis' counters of offers right from Postgres, and hold claimed revenue against orders; twice is once."""
+    from flows import reconcile as run
+    from flows.companies import due_companies
+
+    settings = open_services(Settings.from_env())
+    now = datetime.now(UTC)
+    say(json, [run.reconcile(settings, each, now).to_json() for each in due_companies(settings, company)])
+
+
+@app.command
+def verify(
+    *,
+    api: Annotated[str | None, Parameter(help="Address of a running API; without it, the stores alone.")] = None,
+    json: Json = False,
+) -> None:
+    """The checklist after a deployment: schema, stores, generations, every endpoint of --api. Writes nothing; exit 1 on a miss."""
+    from flows.verify import checklist, missed
+
+    rows = checklist(open_services(Settings.from_env()), api)
+    if json:
+        say(json, [row.to_json() for row in rows])
+    else:
+        show_table([row.to_json() for row in rows])
+    if sentences := missed(rows):
+        raise UpsellError(sentences)
 
 
 @app.command

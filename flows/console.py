@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import Annotated, Any
 
+from cyclopts import Parameter
 from rich.console import Console
 from rich.pretty import Pretty
 from rich.table import Table
 
 TABLE_WIDTH = 200
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout and nothing else.")]
 
 
 def say(as_json: bool, document: Any) -> None:

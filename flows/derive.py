@@ -12,7 +12,7 @@ import sql
 from flows.layout import features_key
 from flows.object_store import ObjectStore, parquet_bytes, scratch
 from models.configuration import merge
-from models.features import MEMBERS, SUBSCRIPTIONS, Features
+from models.features import MEMBERS, SUBSCRIPTIONS, Features, shown_before
 from models.snapshot import Snapshot
 
 UNKNOWN_PRODUCTS = "unknown_products"
@@ -36,6 +36,7 @@ def derive(store: ObjectStore, snapshot: Snapshot) -> dict[str, int]:
             "views": duck.sql(sql.load("features/views")).pl(),
             "products": products,
             "subscriptions": _subscriptions(store, snapshot),
+            "impressions": shown_before(duck.sql(sql.load("features/impressions")).pl(), watermark),
             UNKNOWN_PRODUCTS: duck.sql(sql.load("checks/unknown_products")).pl(),
         }
     for member, frame in derived.items():
@@ -64,5 +65,6 @@ def read_features(store: ObjectStore, snapshot: Snapshot) -> Features:
         views=frames["views"],
         products=frames["products"],
         subscriptions=frames["subscriptions"],
+        impressions=frames["impressions"],
         config=merge(snapshot.config),
     )

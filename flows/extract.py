@@ -69,6 +69,14 @@ MEMBERS = (
         checks="checks/views",
         at="viewed_at",
     ),
+    Member(
+        name="impressions",
+        days="extract/impression_days",
+        rows="extract/impressions",
+        counts="extract/impression_counts",
+        checks="checks/impressions",
+        at="viewed_at",
+    ),
 )
 
 

@@ -2,6 +2,7 @@
 
     rebuild(company)  Postgres -> snapshot -> features -> verdicts of the held-out days -> a built generation in the object store
     release(company)  the built generation -> Redis, past the gates, one pointer moved
+    reconcile         Redis' counters of offers and claimed revenue, against Postgres (flows/reconcile.py)
     analyze_company   exposures and outcomes -> results of experiments (flows/analyze.py), whether or not a generation went live
 
 Companies are independent: one that fails is reported, the others are published. `flows/deployments.py` runs the same as a
@@ -25,6 +26,7 @@ from flows.errors import ServiceUnavailable, SettingsError
 from flows.extract import extract
 from flows.object_store import open_store
 from flows.publish import publish
+from flows.reconcile import Reconciled, reconcile
 from flows.settings import Settings
 from flows.train import train
 from models.evaluation import evaluate, held_out_from
@@ -40,7 +42,8 @@ FIRST_YEAR, LAST_YEAR = 1900, 2199
 class CompanyNight:
     """How one company's night ended: `error` is None when `generation` is live, `analysis_error` when its experiments were
     analysed, `n_experiments` of them. Quarantined rows are counted by reason; readiness says of each judged kind how it did on the
-    held-out days, or what that still takes."""
+    held-out days, or what that still takes. `reconcile_error` is None when Redis' counters agree with Postgres and accepted
+    offers were held against their orders: so many, and those whose claimed revenue is above what was ordered."""
 
     company: str
     watermark: str
@@ -53,6 +56,9 @@ class CompanyNight:
     error: str | None = None
     n_experiments: int = 0
     analysis_error: str | None = None
+    n_revenue_checked: int = 0
+    n_revenue_mismatches: int = 0
+    reconcile_error: str | None = None
 
 
 def rebuild(
@@ -77,7 +83,7 @@ def release(settings: Settings, manifest: Manifest, progress: Progress, *, allow
 def company_night(settings: Settings, company: str, watermark: datetime, progress: Progress) -> CompanyNight:
     """One company's whole night. What the operator can act on ends in the report, so that the other companies go on."""
     started = time.monotonic()
-    manifest, n_payloads, analysis = None, 0, None
+    manifest, n_payloads, analysis, agreed = None, 0, None, Reconciled(company)
 
     def recommend(company: str) -> None:
         nonlocal manifest, n_payloads
@@ -93,7 +99,12 @@ def company_night(settings: Settings, company: str, watermark: datetime, progres
         nonlocal analysis
         analysis = analyze_company(settings, company, watermark, progress, with_replay=True)
 
-    error, analysis_error = refusal(settings, company, recommend), refusal(settings, company, analyze)
+    def agree(company: str) -> None:
+        nonlocal agreed
+        agreed = reconcile(settings, company, datetime.now(UTC))
+
+    error, reconcile_error = refusal(settings, company, recommend), refusal(settings, company, agree)
+    analysis_error = refusal(settings, company, analyze)
     return CompanyNight(
         company=company,
         watermark=instant(watermark),
@@ -106,6 +117,9 @@ def company_night(settings: Settings, company: str, watermark: datetime, progres
         error=error,
         n_experiments=len(analysis.experiments) if analysis else 0,
         analysis_error=analysis_error,
+        n_revenue_checked=agreed.revenue_checked,
+        n_revenue_mismatches=agreed.revenue_mismatches,
+        reconcile_error=reconcile_error,
     )
 
 
@@ -125,4 +139,4 @@ def as_of_utc(as_of: datetime | None) -> datetime:
 
 def failures(nights: list[CompanyNight]) -> str | None:
     """One sentence per company and part of its night that failed, or None."""
-    return told_once(why for row in nights for why in (row.error, row.analysis_error))
+    return told_once(why for row in nights for why in (row.error, row.reconcile_error, row.analysis_error))

@@ -25,7 +25,7 @@ def publish_built(settings: Settings, companies: list[str] | None, to: str | Non
     """
     store = _store(settings)
     done = []
-    for company in companies or _published_companies(settings):
+    for company in companies or published_companies(settings):
         built = [to] if to else built_generations(store, company)
         if not built:
             raise PublishRefused(f"{company}: nothing was built yet: run `upsell nightly --company {company}`.")
@@ -38,7 +38,7 @@ def roll_back(settings: Settings, companies: list[str] | None, to: str | None) -
     """Roll each company back, all of them where none is named."""
     store = _store(settings)
     done = []
-    for company in companies or _published_companies(settings):
+    for company in companies or published_companies(settings):
         manifest = rollback(settings, store, company, to)
         done.append({"company": company, "generation": manifest.id, "watermark": manifest.watermark})
     return done
@@ -47,7 +47,7 @@ def roll_back(settings: Settings, companies: list[str] | None, to: str | None) -
 def generations(settings: Settings, companies: list[str] | None) -> list[dict[str, Any]]:
     """Per company the live generation with its counts and figures, and every generation that Redis keeps."""
     rows = []
-    for company in companies or _published_companies(settings):
+    for company in companies or published_companies(settings):
         with redis_client(settings) as client:
             live = live_generation(client, company)
             document = client.get(manifest_key(company, live)) if live else None
@@ -103,7 +103,8 @@ def export_kind(settings: Settings, company: str, kind: str, out: Path, generati
     return {"company": company, "generation": chosen, "kind": kind, "rows": frame.height, "out": str(out)}
 
 
-def _published_companies(settings: Settings) -> list[str]:
+def published_companies(settings: Settings) -> list[str]:
+    """The companies that have a live generation, by id."""
     with redis_client(settings) as client:
         return sorted(str(member, "utf-8") if isinstance(member, bytes) else member for member in client.smembers(COMPANIES_KEY))
 

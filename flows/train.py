@@ -8,13 +8,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
+from typing import Any
 
 import polars as pl
 
 from flows.errors import CheckFailed
 from flows.layout import generation_key
 from flows.object_store import ObjectStore, parquet_bytes
-from models.evaluation import Evaluation
+from models.acceptance_calibration import calibration
+from models.acceptance_impressions import segmented
+from models.evaluation import Evaluation, held_out_from
 from models.features import Features
 from models.generation import Kind, Manifest
 from models.page import page
@@ -67,6 +70,7 @@ def train(
             "choices": evaluation.choices,
             "readiness": evaluation.readiness(without_lists),
             "withheld": withheld,
+            **_expected_acceptance(features),
         },
         code_version=version("smart-upsell"),
         page={**page(features), "currency": snapshot.currency, "timezone": snapshot.timezone},
@@ -79,6 +83,13 @@ def train(
     # last: a generation exists once its manifest does
     store.put(generation_key(features.company, manifest.id, "manifest.json"), manifest.to_json())
     return manifest
+
+
+def _expected_acceptance(features: Features) -> dict[str, Any]:
+    """How far off the acceptance was that would have been expected of the held-out days' impressions; {} without impressions."""
+    if features.impressions.is_empty():
+        return {}
+    return {"acceptanceCalibration": calibration(segmented(features), held_out_from(features)).to_json()}
 
 
 def _stand_in(recommender: Recommender, features: Features, nothing: pl.DataFrame) -> pl.DataFrame:

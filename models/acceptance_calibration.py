@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -31,6 +32,12 @@ class Calibration:
     high: float | None
     by_chance: float | None
     n_impressions: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As a generation's figures hold it."""
+        told = {"error": self.error, "low": self.low, "high": self.high, "byChance": self.by_chance}
+        rounded = {name: None if value is None else round(value, 6) for name, value in told.items()}
+        return {**rounded, "heldOutImpressions": self.n_impressions}
 
 
 def calibration(impressions: pl.DataFrame, split_at: datetime, seed: int = 0) -> Calibration:

@@ -10,13 +10,23 @@ import polars as pl
 
 from models.configuration import Configuration
 
-MEMBERS = ("baskets", "views", "products", "subscriptions")
+MEMBERS = ("baskets", "views", "products", "subscriptions", "impressions")
 SUBSCRIPTIONS: dict[str, pl.DataType | type[pl.DataType]] = {
     "customer_id": pl.String,
     "product_id": pl.String,
     "status": pl.String,
     "frequency": pl.String,
     "created_at": pl.Datetime("us", "UTC"),
+}
+IMPRESSIONS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "rule_id": pl.String,
+    "customer_id": pl.String,
+    "placement": pl.String,
+    "experiment_id": pl.String,
+    "variant": pl.String,
+    "viewed_at": pl.Datetime("us", "UTC"),
+    "accepted_at": pl.Datetime("us", "UTC"),
+    "declined_at": pl.Datetime("us", "UTC"),
 }
 LONGEST_LOOKBACK_DAYS = 36_525
 IDLE_MINUTES = 30
@@ -32,6 +42,7 @@ class Features:
     window_end: instant of the company's last event, at which every lookback window ends. A shop that has been quiet for a
     month is judged by its last busy days, not by an empty month.
     subscriptions: SUBSCRIPTIONS; one row per subscription, its status as of the extraction.
+    impressions: IMPRESSIONS; one row per offer that was shown, customer_id, experiment and variant null where there is none.
     choices: kind -> what the company's held-out days have chosen for it; empty where nothing was tried, then defaults hold.
     """
 
@@ -43,6 +54,7 @@ class Features:
     config: Configuration
     choices: dict[str, dict[str, Any]] = field(default_factory=dict)
     subscriptions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SUBSCRIPTIONS))
+    impressions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=IMPRESSIONS))
 
     def before(self, split_at: datetime) -> Features:
         """What was known at `split_at`: events before it, and a window that ends at the last of them."""
@@ -50,8 +62,14 @@ class Features:
         views = self.views.filter(pl.col("viewed_at") < split_at)
         known = [moment for moment in (baskets["ordered_at"].max(), views["viewed_at"].max()) if isinstance(moment, datetime)]
         subscriptions = self.subscriptions.filter(pl.col("created_at") < split_at)
-        window_end = max(known, default=split_at)
-        return replace(self, baskets=baskets, views=views, window_end=window_end, subscriptions=subscriptions)
+        return replace(
+            self,
+            baskets=baskets,
+            views=views,
+            window_end=max(known, default=split_at),
+            subscriptions=subscriptions,
+            impressions=shown_before(self.impressions, split_at),
+        )
 
     def sessions(self) -> pl.DataFrame:
         """Views with `visit_id` (int): a session is split where IDLE_MINUTES pass without a view. By visit, oldest view first."""
@@ -80,6 +98,12 @@ class Features:
             shown = shown.filter("in_stock")
         # a product that nobody has rated is not a badly rated one
         return shown.filter(pl.col("average_rating").fill_null(5) >= rules["minRatingToShow"])
+
+
+def shown_before(impressions: pl.DataFrame, moment: datetime) -> pl.DataFrame:
+    """IMPRESSIONS as they were known at `moment`: what was accepted or declined later was not yet."""
+    later = [pl.when(pl.col(name) < moment).then(pl.col(name)).alias(name) for name in ("accepted_at", "declined_at")]
+    return impressions.filter(pl.col("viewed_at") < moment).with_columns(later)
 
 
 def _recent(events: pl.DataFrame, at: str, window_end: datetime, lookback_days: int) -> pl.DataFrame:

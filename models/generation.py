@@ -41,7 +41,8 @@ A payload is lines of JSON without raw newlines; what they hold is the kind's fo
     rows         the array of an object per row: productId, score, source, reason and the evidence, in camelCase; what the API
                  computes with, shown on no page
     (products)   kind `product`, wherever a kind is of another form than items: the product as the public API shows it, without
-                 score and reason; [name, category id or null, units in stock or null where they are not counted]
+                 score and reason; [name, category id or null, units in stock or null where they are not counted, cost of a unit
+                 or null where it is not known], the second line for the merchant alone
 
 Anchor is a product id for kinds that belong to a product's page, for neighbours and for `product`, a customer id for
 references; of rows, which say for themselves what they are about, it may be either; for `popular` it is a category id, or "" for

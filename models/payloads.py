@@ -62,14 +62,16 @@ def rows(frame: pl.DataFrame, evidence: tuple[str, ...]) -> pl.DataFrame:
 
 
 def product_payloads(products: pl.DataFrame, fragments: pl.DataFrame) -> pl.DataFrame:
-    """anchor_id (the product) and payload (bytes: the product without score and reason; its name, its category's id and its
-    stock).
+    """anchor_id (the product) and payload (bytes: the product without score and reason; its name, its category's id, its stock
+    and what a unit costs the merchant, a number with two decimals).
 
     products: of Features; fragments: of `product_fragments`.
     """
     category = _text("category_id") if "category_id" in products.columns else pl.lit(None, dtype=pl.String)
     stock = pl.col("stock").cast(pl.String) if "stock" in products.columns else pl.lit(None, dtype=pl.String)
-    described = pl.concat_str(_text("name").fill_null('""'), category.fill_null("null"), stock.fill_null("null"), separator=",")
+    cost = _amount("cost_cents").fill_null("null")
+    facts = (_text("name").fill_null('""'), category.fill_null("null"), stock.fill_null("null"), cost)
+    described = pl.concat_str(*facts, separator=",")
     line = pl.concat_str("fragment", pl.lit("}\n["), described, pl.lit("]"))
     named = products.join(fragments, on="product_id", how="left", maintain_order="left")
     return named.select(pl.col("product_id").alias("anchor_id"), line.cast(pl.Binary).alias("payload"))

@@ -10,6 +10,8 @@ from typing import Any
 import polars as pl
 
 from models import (
+    acceptance,
+    acceptance_impressions,
     also_bought,
     also_bought_choice,
     bulk_tiers,
@@ -193,6 +195,7 @@ RECOMMENDERS = (
         ),
         form=REFERENCES,
     ),
+    Recommender("upsell-acceptance", acceptance_impressions.recommend, acceptance.EVIDENCE, form=ROWS, steady=False),
     Recommender("segments", segments.segments, segments.EVIDENCE, form=ROWS, steady=False),
     Recommender("bulk-tiers", bulk_tiers.bulk_tiers, bulk_tiers.EVIDENCE, form=ROWS, steady=False),
     Recommender("usual-quantities", usual_quantities.usual_quantities, usual_quantities.EVIDENCE, form=ROWS, steady=False),

@@ -55,10 +55,10 @@ def segments(features: Features) -> pl.DataFrame:
     half of their lines or more have as many units as the 90 % quantile of all lines, two at least. SUBSCRIPTION_READY: comes back
     for a product (MIN_OWN_GAPS gaps, the last not long past) to which they have not subscribed.
     """
-    orders = _orders(features)
-    limits = {**_of_orders(orders), **_of_gaps(orders), **_of_visits(features)}
+    orders = dated_orders(features)
+    limits = {**_of_orders(orders), **of_gaps(orders), **_of_visits(features)}
     told = _customers(features, orders)
-    rows = told.with_columns(_activity(limits), _spend_quantile(told, orders, limits)).with_columns(
+    rows = told.with_columns(activity(limits), _spend_quantile(told, orders, limits)).with_columns(
         _segments(limits, _bulk_units(features))
     )
     return pl.concat([_company(limits), _worded(rows)])
@@ -87,7 +87,7 @@ def order_values(features: Features) -> pl.DataFrame:
     )
 
 
-def _orders(features: Features) -> pl.DataFrame:
+def dated_orders(features: Features) -> pl.DataFrame:
     """`order_values`, with days_ago (whole UTC days before the window's last), oldest first per customer, and gap_days: since the
     customer's day with an order before, null on the first and for a second order of one day."""
     ago = (pl.lit(features.window_end).dt.date() - pl.col("ordered_at").dt.date()).dt.total_days()
@@ -97,8 +97,8 @@ def _orders(features: Features) -> pl.DataFrame:
     return orders.with_columns(pl.when(same).then(gap).alias("gap_days"))
 
 
-def _of_gaps(orders: pl.DataFrame) -> dict[str, float]:
-    """Median and 90 % quantile of the days between a customer's orders."""
+def of_gaps(orders: pl.DataFrame) -> dict[str, float]:
+    """Median and 90 % quantile of the days between a customer's orders, of `dated_orders`; nothing below ENOUGH gaps."""
     gaps = orders["gap_days"].drop_nulls()
     return {named.ACTIVE_DAYS: _quantile(gaps, 0.5), named.LAPSED_DAYS: _quantile(gaps, EXTREME)} if len(gaps) >= ENOUGH else {}
 
@@ -161,7 +161,7 @@ def _customers(features: Features, orders: pl.DataFrame) -> pl.DataFrame:
     lines = features.baskets.group_by("customer_id").agg(
         pl.col("quantity").quantile(0.5, "higher").cast(pl.Int64).alias("line_units")
     )
-    open_ones = _running(features.subscriptions)
+    open_ones = running(features.subscriptions)
     return (
         seen.join(bought, on="customer_id", how="left")
         .join(lines, on="customer_id", how="left")
@@ -172,8 +172,9 @@ def _customers(features: Features, orders: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _running(subscriptions: pl.DataFrame) -> pl.DataFrame:
-    return subscriptions.filter(pl.col("status").is_in(OPEN)).select("customer_id", "product_id").drop_nulls("customer_id")
+def running(subscriptions: pl.DataFrame) -> pl.DataFrame:
+    """The subscriptions that deliver, of known customers."""
+    return subscriptions.filter(pl.col("status").is_in(OPEN)).drop_nulls("customer_id")
 
 
 def _replenished(features: Features, subscribed: pl.DataFrame) -> pl.DataFrame:
@@ -186,7 +187,8 @@ def _replenished(features: Features, subscribed: pl.DataFrame) -> pl.DataFrame:
     return due.group_by("customer_id").agg(pl.len().cast(pl.Int64).alias("n_replenished"))
 
 
-def _activity(limits: dict[str, float]) -> pl.Expr:
+def activity(limits: dict[str, float]) -> pl.Expr:
+    """`activity` of days_since_last_order, by the thresholds of `of_gaps`; null without an order, or without thresholds."""
     if named.ACTIVE_DAYS not in limits:
         return pl.lit(None, dtype=pl.String).alias("activity")
     since, median, last = pl.col("days_since_last_order"), limits[named.ACTIVE_DAYS], limits[named.LAPSED_DAYS]
@@ -203,18 +205,26 @@ def _spend_quantile(told: pl.DataFrame, orders: pl.DataFrame, limits: dict[str, 
     return pl.select(pl.when(told["order_value_cents"].is_not_null()).then(below.round(6)).alias("spend_quantile")).to_series()
 
 
+def of_history() -> dict[str, pl.Expr]:
+    """Whether each of OF_HISTORY holds, in that order, by has_subscription, n_orders and `activity`."""
+    n = pl.col("n_orders")
+    return {
+        named.LOYAL_SUBSCRIBER: pl.col("has_subscription") & (n > 1),
+        named.LAPSED_CUSTOMER: pl.col("activity") == LAPSED,
+        named.REPEAT_CUSTOMER: n > 1,
+        named.FIRST_TIME_BUYER: n <= 1,
+    }
+
+
 def _segments(limits: dict[str, float], bulk_units: float | None) -> pl.Expr:
     """All segments of a customer, those of the order history first."""
-    n, spent = pl.col("n_orders"), pl.col("order_value_cents")
+    spent = pl.col("order_value_cents")
     never = pl.lit(False)
     low, high = limits.get(named.SMALL_BELOW), limits.get(named.LARGE_FROM)
     budget = spent < low if low is not None else never
     premium = (spent >= high) & (spent > low) if high is not None else never
     holds = {
-        named.LOYAL_SUBSCRIBER: pl.col("has_subscription") & (n > 1),
-        named.LAPSED_CUSTOMER: pl.col("activity") == LAPSED,
-        named.REPEAT_CUSTOMER: n > 1,
-        named.FIRST_TIME_BUYER: n <= 1,
+        **of_history(),
         named.BUDGET_CONSCIOUS: budget,
         named.VALUE_SEEKER: ~budget & ~premium & spent.is_not_null() if low is not None else never,
         named.PREMIUM_BUYER: premium,

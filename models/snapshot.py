@@ -34,9 +34,9 @@ class Partition:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One company up to `watermark` (exclusive upper event time, ISO 8601 UTC). `members` maps `order_lines` and `views` to
-    their day partitions, oldest first; `products_key` and `subscriptions_key` are whole tables; `quarantined` counts rows by
-    reason."""
+    """One company up to `watermark` (exclusive upper event time, ISO 8601 UTC). `members` maps `order_lines`, `views` and
+    `impressions` to their day partitions, oldest first; `products_key` and `subscriptions_key` are whole tables; `quarantined` counts
+    rows by reason."""
 
     company: str
     watermark: str

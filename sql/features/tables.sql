@@ -18,3 +18,13 @@ create table views (
     source varchar,
     viewed_at timestamptz
 );
+create table impressions (
+    rule_id varchar,
+    customer_id varchar,
+    placement varchar,
+    experiment_id varchar,
+    variant varchar,
+    viewed_at timestamptz,
+    accepted_at timestamptz,
+    declined_at timestamptz
+);

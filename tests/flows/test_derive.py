@@ -95,7 +95,7 @@ def test_unknown_products_are_set_aside(store: FileStore) -> None:
         store, {"a": {}}, order_lines=[[line("1", "a"), line("1", "theirs")]], views=[[view("s", "a"), view("s", "theirs")]]
     )
     counts = derive(store, made)
-    assert counts == {"baskets": 1, "views": 1, "products": 1, "subscriptions": 0, UNKNOWN_PRODUCTS: 2}
+    assert counts == {"baskets": 1, "views": 1, "products": 1, "subscriptions": 0, "impressions": 0, UNKNOWN_PRODUCTS: 2}
     aside = pl.read_parquet(store.fetch(features_key("shop", NIGHT, UNKNOWN_PRODUCTS)))
     assert aside.select("member", "product_id", "reason").rows() == [
         ("order_lines", "theirs", "unknown product"),

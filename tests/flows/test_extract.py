@@ -463,7 +463,7 @@ def test_an_empty_company(settings: Settings, store: ObjectStore, connection: Co
     """No product, no order, no view: a snapshot with nothing in it."""
     insert(connection, "Company", [{"id": "shop", "name": "n", "slug": "s", "currency": "USD"}])
     snapshot = run(settings)
-    assert snapshot.members == {"order_lines": [], "views": []}
+    assert snapshot.members == {"order_lines": [], "views": [], "impressions": []}
     assert snapshot.currency == "USD"
     assert pl.read_parquet(store.fetch(snapshot.products_key)).is_empty()
 

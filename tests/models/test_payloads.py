@@ -244,16 +244,19 @@ def test_references_are_short() -> None:
 
 
 @QUICK
-@given(id=TEXT, name=TEXT, category=st.none() | TEXT, stock=st.none() | st.integers(-5, 10**9))
-def test_products_by_themselves(id: str, name: str, category: str | None, stock: int | None) -> None:
-    """The product as in any list, without score and reason; then its name, its category's id and what is in stock."""
-    catalogue = products({id: {"name": name, "category_id": category, "price_cents": 1250}})
+@given(id=TEXT, name=TEXT, category=st.none() | TEXT, stock=st.none() | st.integers(-5, 10**9), cost=st.none() | CENTS)
+def test_products_by_themselves(id: str, name: str, category: str | None, stock: int | None, cost: int | None) -> None:
+    """The product as in any list, without score and reason; then its name, its category's id, what is in stock, and what a unit
+    costs, to the cent."""
+    catalogue = products({id: {"name": name, "category_id": category, "price_cents": 1250, "cost_cents": cost}})
     catalogue = catalogue.with_columns(stock=pl.lit(stock, dtype=pl.Int64))
     ((anchor, payload),) = product_payloads(catalogue, product_fragments(catalogue)).rows()
     product, described = payload.split(b"\n")
     shown = published(pl.DataFrame([item("x", 1, id)]), catalogue, ())["x"].split(b"\n")[0]
     assert shown == b"[" + product[:-1] + b',"score":0.5,"reason":"r"}]'
-    assert (anchor, json.loads(described)) == (id, [name, category, stock])
+    exact = None if cost is None else Decimal(cost) / 100
+    assert (anchor, json.loads(described, parse_float=Decimal)) == (id, [name, category, stock, exact])
+    assert b"costs" not in product and described.endswith(b"null]" if cost is None else b"%02d]" % (cost % 100))
 
 
 @QUICK

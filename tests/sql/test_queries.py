@@ -14,11 +14,12 @@ from flows.connections import Connection, postgres
 from flows.settings import Settings
 from tests.models.invented import PRODUCT
 
-HEADER = re.compile(r"-- dialect: (postgres|duckdb)\n-- one row per: (.+)\n-- parameters: (.+)\n")
+HEADER = re.compile(r"-- dialect: (postgres|duckdb)\n-- one row per: (.+)\n-- parameters: (.+(?:\n--   .+)*)\n")
 # what a check reads as `extracted`, of the shape that its extraction has
 EXTRACTED = {
     "order_lines": "order_lines",
     "views": "views",
+    "impressions": "impressions",
     "experiment_exposures": "exposures",
     "experiment_orders": "(select *, false as is_foreign from outcomes)",
 }
@@ -34,7 +35,7 @@ def declared(name: str) -> set[str]:
     """Parameters that the header names; what follows a semicolon are the tables that it reads."""
     listed = HEADER.match(sql.load(name))
     assert listed is not None
-    parameters = listed[3].partition(";")[0]
+    parameters = listed[3].replace("\n--", "").partition(";")[0]
     return set() if parameters == "none" else {parameter.strip() for parameter in parameters.split(",")}
 
 
@@ -72,7 +73,7 @@ def test_declared_parameters_are_the_used_ones(name: str) -> None:
 def staged(settings: Settings) -> Iterator[Connection]:
     """A migrated database in a transaction that has the tables which a load copies into."""
     with postgres(settings) as connection:
-        for name in ("load/stage", "load/ledger"):
+        for name in ("load/stage", "load/ledger", "events/stage"):
             if name in NAMES:
                 connection.execute(sql.load(name))
         yield connection
