@@ -1,6 +1,7 @@
-"""Offers' configurations, all of a company: Postgres -> Redis, where the API reads them (models/published_configs.py).
+"""Configurations, rules, experiments and settings of a company: Postgres -> Redis, where the API reads them.
 
-The API publishes what it writes itself. This brings what else was written to the platform's tables, and what Redis has lost.
+Their form is that of models/published_configs.py. The API publishes what it writes itself; this brings what else was written to the
+platform's tables, and what Redis has lost.
 """
 
 from __future__ import annotations
@@ -13,7 +14,17 @@ import sql
 from flows.connections import postgres, redis_client
 from flows.settings import Settings
 from models import exact_json
-from models.published_configs import FOLDERS, document, index_key, publish_command, version_of
+from models.published_configs import (
+    COMPANY_FOLDERS,
+    EVERYBODY,
+    FOLDERS,
+    SETTINGS,
+    document,
+    index_key,
+    publish_command,
+    publish_company_command,
+    version_of,
+)
 
 BATCH = 500
 
@@ -26,7 +37,7 @@ def publish_configs(settings: Settings, company: str) -> int:
     with redis_client(settings) as client:
         # what is published is listed first: a configuration that is put from now on is in no danger of being taken away
         members = cast(set[bytes], client.smembers(index_key(company)))
-        published = {member.decode() for member in members}
+        published = {member.decode() for member in members if member.decode().partition(":")[0] in FOLDERS}
         held, commands = _rows(settings, company, published)
         rows = iter(commands)
         while batch := list(islice(rows, BATCH)):
@@ -34,7 +45,26 @@ def publish_configs(settings: Settings, company: str) -> int:
                 for command in batch:
                     pipe.execute_command(*command)  # type: ignore[no-untyped-call]
                 pipe.execute()
+    for resource in COMPANY_FOLDERS:
+        publish_company(settings, company, resource)
+    publish_company(settings, EVERYBODY, SETTINGS)
     return held
+
+
+def publish_company(settings: Settings, company: str, resource: str) -> None:
+    """Publish a company's resource (of COMPANY_FOLDERS; of EVERYBODY the settings) as Postgres holds it now.
+
+    Whoever writes it meanwhile waits: so the later version is that of the later rows.
+    """
+    with postgres(settings) as connection, redis_client(settings) as client:
+        connection.execute(sql.load("company_resources/lock"), {"company": company, "resource": resource})
+        clock = connection.execute(sql.load("company_resources/version"), {"company": company}).fetchone()
+        assert clock is not None
+        asked = {"company": company, "row": None}
+        rows = connection.execute(sql.load(f"{COMPANY_FOLDERS[resource]}/published"), asked).fetchall()
+        client.execute_command(  # type: ignore[no-untyped-call]
+            *publish_company_command(company, resource, version_of(clock["at"]), rows)
+        )
 
 
 def _rows(settings: Settings, company: str, published: set[str]) -> tuple[int, list[tuple[Any, ...]]]:

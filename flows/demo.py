@@ -36,7 +36,9 @@ from flows.samples import SAMPLES, Sample
 from flows.settings import Settings
 from flows.simulate import simulate, write
 from flows.tokens import COMPANY_SCOPES, sign, signing_secret
+from models.flags import DEFAULTS
 from models.generation import WHOLE_COMPANY
+from models.subscription_frequency import FREQUENCIES
 
 COMPANIES = (*SAMPLES, "simulated")
 SIMULATED_LINES = 20_000
@@ -103,6 +105,7 @@ def prepare(settings: Settings) -> None:
                 sample = SAMPLES.get(company) or _simulated(settings)
                 load(settings, company, sample.files, progress=progress, company_row=sample.row)
                 _configure(settings, company)
+            _switch_on(settings, company)
         nights = night(settings, list(COMPANIES), datetime.now(UTC), progress)
     if failed := failures(nights):
         raise UpsellError(failed)
@@ -122,6 +125,7 @@ def check(demo: Running) -> None:
     for company, customer in demo.customers.items():
         _expect(demo, _page_of_customer(demo, company, customer), 200, lambda body: body["personalized"] is True)
     _check_offers(demo)
+    _check_upsells(demo)
     _expect(demo, page.partition("?")[0], 400, lambda body: body["errors"][0]["field"] == "companyId")
     _expect(demo, _page("no-such-company", "1"), 404, lambda body: body["status"] == 404)
 
@@ -147,7 +151,19 @@ def _check_offers(demo: Running) -> None:
     _expect(demo, config, 200, lambda body: body["enabled"])
     for name in ("subscription-eligibility", "subscription-offer"):
         path = f"/api/upsell/{name}/{urllib.parse.quote(product, safe='')}?companyId={urllib.parse.quote(company)}"
-        _expect(demo, path, 200, lambda body: body["eligible"] and body["recommendedFrequency"] == "MONTHLY")
+        _expect(demo, path, 200, lambda body: body["eligible"] and body["recommendedFrequency"] in FREQUENCIES)
+
+
+def _check_upsells(demo: Running) -> None:
+    """Offers for a cart that the request holds, a view that is kept, and the API's own document."""
+    company, products = next(iter(demo.best_sellers.items()))
+    of_company = f"companyId={urllib.parse.quote(company)}"
+    items = urllib.parse.quote(f"{urllib.parse.quote(products[0], safe='')}:2", safe="")
+    cart = f"/api/upsell/cart/demo?{of_company}&items={items}&sessionId=demo"
+    _expect(demo, cart, 200, lambda body: {"upsells", "bulkRecommendations", "subscriptionOffers"} == set(body))
+    viewed = Sent("POST", {"productId": products[0], "sessionId": "demo"})
+    _expect(demo, f"/api/recommendations/view?{of_company}", 200, lambda body: body["success"], viewed)
+    _expect(demo, "/api/openapi.json", 200, lambda body: body["openapi"].startswith("3."))
 
 
 def _expect(demo: Running, path: str, status: int, holds: Any, sent: Sent = READ) -> None:
@@ -244,6 +260,12 @@ def _configure(settings: Settings, company: str) -> None:
     if also_bought := CONFIGURED.get(company):
         with postgres(settings) as connection:
             connection.execute(sql.load("load/configuration"), {"company": company, "also_bought": Jsonb(also_bought)})
+
+
+def _switch_on(settings: Settings, company: str) -> None:
+    """Every feature: the demo is to show what there is."""
+    with postgres(settings) as connection:
+        connection.execute(sql.load("load/flags"), {"company": company, "flags": Jsonb(dict.fromkeys(DEFAULTS, True))})
 
 
 def _port() -> int:

@@ -31,6 +31,11 @@ def company_flags_key(company: str) -> str:
     return f"upsell:{quote(company, safe='')}:flags"
 
 
+def flags_key(company: str) -> str:
+    """Key of a company's own flags, or with "" of those for all."""
+    return company_flags_key(company) if company else FLAGS_KEY
+
+
 def flags(*documents: bytes | None) -> Mapping[str, bool]:
     """Every flag after the global document, then the company's; each is a JSON object or absent.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -10,6 +10,20 @@ from models.targeting_conditions import Known
 from models.targeting_facts import FREE_SHIPPING, Product, Reason, Rule, Visit
 
 _EXACT = Decimal("0.0001")
+
+
+def cheapest(
+    candidates: Sequence[Sequence[str]], products: Mapping[str, Product], least: Decimal, hidden: Collection[str]
+) -> str | None:
+    """Of the candidates (ids per product of the cart, best first) that are in stock, cost `least` or more and are not hidden, the
+    cheapest; of equal prices the better ranked one, then the lower id. None where there is none."""
+    closing = [
+        (product.price, rank, id)
+        for ranked in candidates
+        for rank, id in enumerate(ranked)
+        if (product := products.get(id)) and product.in_stock and product.price >= least and id not in hidden
+    ]
+    return min(closing)[2] if closing else None
 
 
 class Attached(NamedTuple):
@@ -51,11 +65,11 @@ class Shelf:
         return Attached((closes,) if closes else (), gift)
 
     def closer(self) -> Product | None:
-        """The cheapest candidate that closes the gap by itself; of equal prices the better ranked one, then the lower id."""
+        """The cheapest candidate that closes the gap by itself."""
         if not self._sought and self.gap is not None:
-            gap, products = self.gap, self._visit.products
-            closing = [(products[id].price, rank, id) for rank, id in self._relevant() if products[id].price >= gap]
-            self._closer = products[min(closing)[2]] if closing else None
+            products = self._visit.products
+            found = cheapest(self._visit.candidates, products, self.gap, self._known.products)
+            self._closer = products[found] if found else None
         self._sought = True
         return self._closer
 
@@ -83,12 +97,6 @@ class Shelf:
         if product is None:
             return f"The product {product_id} is not sold any more."
         return None if product.in_stock else f"The product {product_id} is sold out."
-
-    def _relevant(self) -> Iterator[tuple[int, str]]:
-        for candidates in self._visit.candidates:
-            for rank, product_id in enumerate(candidates):
-                if not self._fault(product_id):
-                    yield rank, product_id
 
     def _cost(self, product: Product) -> Decimal:
         return product.price * (1 - self._visit.assumed_margin) if product.cost is None else product.cost

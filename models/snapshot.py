@@ -35,8 +35,8 @@ class Partition:
 @dataclass(frozen=True)
 class Snapshot:
     """One company up to `watermark` (exclusive upper event time, ISO 8601 UTC). `members` maps `order_lines`, `views` and
-    `impressions` to their day partitions, oldest first; `products_key` and `subscriptions_key` are whole tables; `quarantined` counts
-    rows by reason."""
+    `impressions` to their day partitions, oldest first; `products_key` and `subscriptions_key` are whole tables; `quarantined`
+    counts rows by reason."""
 
     company: str
     watermark: str

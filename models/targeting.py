@@ -39,12 +39,18 @@ class Targeting:
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        ordered = sorted(rules, key=lambda rule: (rule.priority, rule.id))
+        ordered = list(rules)
         ids = Counter(rule.id for rule in ordered)
         if len(ids) < len(ordered):
             raise ValueError(f"Two rules have the id {ids.most_common(1)[0][0]!r}; give each its own.")
-        compiled = [_compiled(rule) for rule in ordered]
-        self._classes = [tuple(group) for _, group in groupby(compiled, key=lambda row: row.rule.priority)]
+        self._classes = _classes([_compiled(rule) for rule in ordered])
+
+    def varied(self, rules: Iterable[Rule]) -> Targeting:
+        """The same with these rules in the place of those of their ids; what stays is not compiled again."""
+        own = {rule.id: _compiled(rule) for rule in rules}
+        made = object.__new__(Targeting)
+        made._classes = _classes([own.get(row.rule.id, row) for rows in self._classes for row in rows])
+        return made
 
     def offers(self, visit: Visit) -> list[Offered]:
         """At most `visit.max_upsells` offers: by priority, then expected margin, then rule id.
@@ -87,6 +93,12 @@ class Targeting:
                     offered_by.update(dict.fromkeys(row.attached.ids(), row.rule_id))
                     offered.append(_offered(visit, shelf, row, len(offered) + 1))
         return offered
+
+
+def _classes(compiled: Iterable[_Compiled]) -> list[tuple[_Compiled, ...]]:
+    """Rules of one priority together, the first ones first."""
+    ordered = sorted(compiled, key=lambda row: (row.rule.priority, row.rule.id))
+    return [tuple(group) for _, group in groupby(ordered, key=lambda row: row.rule.priority)]
 
 
 def _compiled(rule: Rule) -> _Compiled:

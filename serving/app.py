@@ -12,15 +12,19 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
-from serving import bulk_discounts, configs, pages, subscriptions, wire
+from serving import bulk_discounts, configs, list_events, offer_events, openapi_pages, pages, preview, subscriptions, upsell, wire
 from serving.auth import Keys
 from serving.cache import Cache
 from serving.errors import ApiError
+from serving.events import Intake
+from serving.exposures import Exposures
 from serving.generations import Generations
 from serving.health import health
 from serving.lookup import Lookup
-from serving.routing import Edge, ReadRoute, Reads, api_problem, http_problem
+from serving.routing import Edge, NamedRead, ReadRoute, Reads, api_problem, http_problem
+from serving.rule_sets import RuleSets
 from serving.settings import Settings
+from serving.signing import SIGNING_SECONDS, keep_signer
 from serving.store import Store
 
 if TYPE_CHECKING:
@@ -30,6 +34,9 @@ if TYPE_CHECKING:
 # fmt: off
 ROUTES: Sequence[BaseRoute] = (
     Route("/api/health", health),
+    Route("/api/openapi.json", openapi_pages.openapi),
+    Route("/api/docs", openapi_pages.docs),
+    Route("/api/docs/assets/{name:path}", openapi_pages.asset),
     ReadRoute("/api/products/{product_id}/recommendations", pages.page),
     ReadRoute("/api/products/{product_id}/recommendations/{kind}", pages.section),
     ReadRoute("/api/products/{product_id}/bulk-recommendation", bulk_discounts.recommendation),
@@ -41,6 +48,15 @@ ROUTES: Sequence[BaseRoute] = (
     Route("/api/products/{product_id}/subscription-config", configs.put_subscription_config, methods=["PUT"]),
     ReadRoute("/api/upsell/subscription-eligibility/{product_id}", subscriptions.eligibility),
     ReadRoute("/api/upsell/subscription-offer/{product_id}", subscriptions.offer),
+    NamedRead("/api/upsell/cart/{cart_id}", upsell.cart, "items", upsell.cart_of_platform),
+    Route("/api/admin/upsell/preview", upsell.preview),
+    Route("/api/admin/recommendations/preview/{product_id}", preview.preview),
+    Route("/api/upsell/impressions", offer_events.impression, methods=["POST"]),
+    Route("/api/upsell/impressions/accept", offer_events.accept, methods=["POST"]),
+    Route("/api/upsell/impressions/decline", offer_events.decline, methods=["POST"]),
+    Route("/api/recommendations/view", list_events.view, methods=["POST"]),
+    Route("/api/recommendations/click", list_events.click, methods=["POST"]),
+    Route("/api/recommendations/add-to-cart", list_events.add_to_cart, methods=["POST"]),
 )
 # fmt: on
 
@@ -74,7 +90,16 @@ async def reading(settings: Settings) -> AsyncIterator[Lookup]:
     tasks = [asyncio.create_task(store.keep_connected(tried)), asyncio.create_task(generations.watch())]
     try:
         await tried.wait()
-        yield Lookup(generations, cache, store)
+        ready = Lookup(generations, cache, store)
+        ready.documents = generations.documents
+        ready.intake = Intake(settings, store)
+        ready.rule_sets, ready.exposures = RuleSets(), Exposures(ready.intake)
+        tasks += [
+            asyncio.create_task(ready.intake.backlog.watch(store)),
+            signing := asyncio.create_task(keep_signer(ready, settings)),
+        ]
+        await asyncio.wait({signing}, timeout=SIGNING_SECONDS)
+        yield ready
     finally:
         await _end(tasks)
 
@@ -87,11 +112,15 @@ async def writing(settings: Settings, lookup: Lookup) -> AsyncIterator[Database 
         return
     # a process that reads alone must start without psycopg
     from serving.database import Database
+    from serving.drain import Drain
     from serving.unpublished import Unpublished
 
     database = Database(settings.database_url)
     unpublished = Unpublished(database, lookup.store, settings.config_poll_seconds)
     tasks = [asyncio.create_task(database.watch()), asyncio.create_task(unpublished.watch())]
+    if settings.drain:
+        drain = Drain(settings, lambda name, n: lookup.metrics.count(name, "", n) if lookup.metrics is not None else None)
+        tasks.append(asyncio.create_task(drain.watch()))
     try:
         yield database
     finally:

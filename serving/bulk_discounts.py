@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from models import bulk_nudges, exact_json
+from models import exact_json
 from models.bulk_discounts import Line, summed
 from models.bulk_fields import Fault, fault, quantity
-from models.bulk_nudges import Reach
 from models.flags import BULK_DISCOUNTS
 from models.offers_documents import line_document, totals
 from models.published_configs import BULK_DISCOUNT
@@ -22,15 +21,15 @@ from serving.auth import READ, authorized
 from serving.bodies import read_object
 from serving.catalogue import Wanted, answered, live_of, stored_config
 from serving.errors import no_price_fault, refused, unknown_fault
-from serving.ladders import Priced, priced
+from serving.ladders import Priced, read_priced
 from serving.lookup import Lookup
+from serving.nudges import Nudge
 from serving.reply import Reply
 from serving.requests import LONGEST_ID, ReadRequest
 from serving.routing import settled
 from serving.sections import Live
 
 log = logging.getLogger("serving.offers")
-USUAL_QUANTITIES = "usual-quantities"
 FAILED = "Failed to calculate bulk price"
 MOST_ITEMS = 200
 
@@ -58,27 +57,13 @@ async def recommendation(lookup: Lookup, request: ReadRequest) -> Reply:
         raise refused(400, "Invalid parameter", faults)
     live = await live_of(lookup, query["companyId"])
     wanted = Wanted(live.company)
-    of_product, of_config = wanted.product(live, product_id), wanted.config(BULK_DISCOUNT, product_id)
-    usual = wanted.evidence(live, USUAL_QUANTITIES, product_id)
-    own = wanted.evidence(live, USUAL_QUANTITIES, customer) if customer else None
+    nudge = Nudge.ask(wanted, live, product_id, customer)
     await wanted.read(lookup)
-    found = _offers(live, wanted, [Item(product_id, n, "productId")], [(of_product, of_config)])
+    found = _offers(live, wanted, [Item(product_id, n, "productId")], [(nudge.product, nudge.config)])
     if None in found and await lookup.moved_on(live):
         return await recommendation(lookup, request)
     ((offer, price),) = _all_priced([Item(product_id, n, "productId")], found)
-    ladder = offer.ladder(price, datetime.now(UTC))
-    reach = Reach(
-        stock=offer.product.stock,
-        customer=_p90(wanted.rows(own, "customer"), product_id) if own else None,
-        product=_p90(wanted.rows(usual, "product"), product_id),
-    )
-    return answered(bulk_nudges.recommendation(product_id, ladder, n, reach), request)
-
-
-def _p90(rows: Iterable[Mapping[str, Any]], product_id: str) -> float | None:
-    """Units per order that nine of ten orders of the product stay within, where enough orders say so."""
-    of_product = [row for row in rows if row.get("productId", product_id) == product_id]
-    return of_product[0].get("p90") if of_product else None
+    return answered(nudge.document(wanted, offer, price, n, datetime.now(UTC)), request)
 
 
 async def calculate(request: Request) -> Response:
@@ -116,10 +101,7 @@ async def _priced(lookup: Lookup, company: str, items: Sequence[Item]) -> tuple[
 def _offers(live: Live, wanted: Wanted, items: Sequence[Item], keys: Sequence[tuple[bytes, bytes]]) -> list[Priced | None]:
     """What was read of each item's product, without its discount where the feature is off."""
     is_on = wanted.flags()[BULK_DISCOUNTS]
-    return [
-        priced(live.company, item.product_id, wanted.get(key) or b"", wanted.stored(config)[1] if is_on else b"", live.currency)
-        for item, (key, config) in zip(items, keys, strict=True)
-    ]
+    return [read_priced(live, wanted, is_on, item.product_id, *each) for item, each in zip(items, keys, strict=True)]
 
 
 def _items(body: Mapping[str, Any]) -> tuple[list[Item], list[Fault]]:

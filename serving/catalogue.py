@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 
 from models import exact_json
 from models.flags import FLAGS_KEY, company_flags_key, flags
-from models.generation import PRODUCT, payload_prefix
+from models.generation import PRODUCT, manifest_key, payload_prefix
 from models.published_configs import config_key, split_config
 from serving.errors import ApiError, brief
+from serving.live_sessions import Command
 from serving.lookup import Lookup
 from serving.pages import JSON_HEAD, NOT_MODIFIED_HEAD, PERSONAL_HEAD
 from serving.reply import Reply
@@ -25,8 +26,11 @@ log = logging.getLogger("serving.offers")
 
 
 class Product(NamedTuple):
-    """What offers need of a published product: its price (None where it has none), its name, its category's id, and how many are
-    in stock (None where that is not tracked)."""
+    """What offers need of a published product: its price (None where it has none), its name, its category's id, how many are in
+    stock (None where that is not tracked), and what a unit costs (None where nobody said), which no public answer tells.
+
+    shown: the document that the public API shows.
+    """
 
     id: str
     price: Decimal | None
@@ -34,6 +38,8 @@ class Product(NamedTuple):
     category: str | None
     stock: int | None
     in_stock: bool
+    cost: Decimal | None
+    shown: Mapping[str, Any]
 
     @classmethod
     def read(cls, product_id: str, payload: bytes | None) -> Product | None:
@@ -42,10 +48,10 @@ class Product(NamedTuple):
         if not shown:
             return None
         document = json.loads(shown, parse_float=Decimal)
-        # a generation that was built before stock was published has no third fact
-        name, category, stock = (*json.loads(facts), None)[:3]
-        price = document.get("price")
-        return cls(product_id, None if price is None else Decimal(price), name, category, stock, document.get("inStock", True))
+        # a generation that was built before stock and cost were published has fewer facts
+        name, category, stock, cost = (*json.loads(facts, parse_float=Decimal), None, None)[:4]
+        price, in_stock = document.get("price"), document.get("inStock", True)
+        return cls(product_id, _amount(price), name, category, stock, in_stock, _amount(cost), document)
 
 
 class Wanted:
@@ -76,13 +82,19 @@ class Wanted:
             prefix = self._prefixes[kind] = payload_prefix(self.company, live.generation, kind).encode()
         return self._ask(prefix + anchor.encode())
 
+    def manifest(self, live: Live) -> bytes:
+        """Have the generation's manifest read, which is there for as long as the rest of it."""
+        return self._ask(manifest_key(self.company, live.generation).encode())
+
     def _ask(self, key: bytes) -> bytes:
         self._at.setdefault(key, len(self._at))
         return key
 
-    async def read(self, lookup: Lookup) -> None:
-        """One MGET for everything asked. Raises StoreAway."""
-        self._values = await lookup.store.read(list(self._at))
+    async def read(self, lookup: Lookup, *commands: Command | None) -> list[Any]:
+        """One MGET for everything asked, and the replies to what is sent along with it. Raises StoreAway."""
+        pending = lookup.store.read(list(self._at), *commands)
+        self._values = await pending
+        return pending.replies if commands else []
 
     def get(self, key: bytes) -> bytes | None:
         """What was read."""
@@ -90,7 +102,7 @@ class Wanted:
 
     def flags(self) -> Mapping[str, bool]:
         """The company's flags."""
-        return flags(*map(self.get, self._flags))
+        return _flags(*map(self.get, self._flags))
 
     def stored(self, key: bytes) -> tuple[int, bytes]:
         """Version and document of a configuration, b"" for none."""
@@ -137,6 +149,15 @@ def unreadable(company: str, resource: str, product_id: str, reason: object) -> 
     """Tell the log of a stored configuration that cannot be followed, as the platform may have written one; it counts as none."""
     context = {"company": company, "resource": resource, "productId": product_id, "reason": str(reason)}
     log.warning("A stored configuration cannot be followed", extra=context)
+
+
+@lru_cache(1_000)
+def _flags(of_all: bytes | None, of_company: bytes | None) -> Mapping[str, bool]:
+    return flags(of_all, of_company)
+
+
+def _amount(given: Any) -> Decimal | None:
+    return None if given is None else Decimal(given)
 
 
 @lru_cache(1_000)

@@ -1,7 +1,8 @@
 """Which generation is live for a company, known in this process and kept fresh.
 
-Three ways keep it fresh: a published change is acted on at once; once a second all known pointers are read, in case a
-message was lost; a company that is not known yet is looked up by the request that asks for it.
+With it comes what the company has decided (company_documents.py). Three ways keep both fresh: a published change is acted on at
+once; once a second all known pointers and stamps are read, in case a message was lost; a company that is not known yet is looked
+up by the request that asks for it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from time import monotonic
 from typing import Any
 
 from models.generation import CHANGED_CHANNEL, COMPANIES_KEY, Manifest, live_key, manifest_key
+from models.published_configs import EVERYBODY
 from serving import wire
 from serving.cache import Cache
+from serving.company_documents import Documents
+from serving.company_documents import keys as document_keys
 from serving.errors import ApiError, brief
 from serving.sections import Live
 from serving.settings import Settings
@@ -33,6 +37,7 @@ class Generations:
     def __init__(self, settings: Settings, address: wire.Address, store: Store, cache: Cache) -> None:
         self._settings, self._address, self._store, self._cache = settings, address, store, cache
         self.known: dict[str, Live] = {}
+        self.documents = Documents()
         self.n_published = 0
         self.latency_seconds: float | None = None
         self._changed: set[str] = set()
@@ -48,8 +53,11 @@ class Generations:
             raise ApiError(404, "Unknown company", f"Nothing is published for the company {brief(company)}.")
         generation = pointer.decode()
         if not self._is_known(company, generation):
-            (manifest,) = await self._store.read([manifest_key(company, generation).encode()])
+            unread = self.documents.unread(company)
+            wanted = [key for each in unread for key in document_keys(each)]
+            manifest, *values = await self._store.read([manifest_key(company, generation).encode(), *wanted])
             # many requests may have waited for the same manifest: the first one adopts it
+            self.documents.adopt(unread, values)
             if not self._is_known(company, generation) and not self._adopt(company, generation, manifest):
                 raise ApiError(503, "Generation unreadable", "The live generation cannot be read.", headers={"retry-after": "5"})
         return self.known[company]
@@ -86,8 +94,11 @@ class Generations:
                     self.n_published = await connection.call("SCARD", COMPANIES_KEY)
                     self.latency_seconds = monotonic() - polled_at
                     await self._refresh(list(self.known), mget)
+                    await self.documents.refresh(self.known, mget)
                 changed, self._changed = self._changed, set()
                 await self._refresh(changed & self.known.keys(), mget)
+                if changed & {EVERYBODY, *self.known}:
+                    await self.documents.refresh(changed & self.known.keys(), mget)
                 await self._sleep_until(polled_at + self._settings.poll_seconds)
         finally:
             closed.cancel()
@@ -118,7 +129,7 @@ class Generations:
             moved = []
             for company, pointer in zip(some, pointers, strict=True):
                 if pointer is None:
-                    self._forget(company)
+                    self._drop(company)
                 elif not self._is_known(company, pointer.decode()):
                     moved.append((company, pointer.decode()))
             if moved:
@@ -145,9 +156,13 @@ class Generations:
             return False
         self._forget(company)
         if len(self.known) >= MOST_COMPANIES:
-            self._forget(next(iter(self.known)))
+            self._drop(next(iter(self.known)))
         self.known[company] = live
         return True
+
+    def _drop(self, company: str) -> None:
+        self._forget(company)
+        self.documents.forget(company)
 
     def _forget(self, company: str) -> None:
         live = self.known.pop(company, None)

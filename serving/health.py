@@ -34,6 +34,8 @@ def report(lookup: Lookup, database: Database | None) -> dict[str, Any]:
     n_generations = lookup.generations.n_published
     status = "ok" if reachable and n_generations else "degraded" if reachable or len(lookup.cache) else "unavailable"
     checks: dict[str, Any] = {"redis": _check(latency), "postgres": "not used"}
+    if lookup.intake is not None and lookup.intake.takes:
+        checks["events"] = lookup.intake.backlog.check()
     if database is not None:
         checks["postgres"] = _check(database.latency_seconds)
         status = "degraded" if status == "ok" and database.latency_seconds is None else status

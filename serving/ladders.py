@@ -11,7 +11,8 @@ from models.bulk_discounts import BulkDiscount, Ladder
 from models.money import LARGEST_PRICE
 from models.offers_documents import stored_discount
 from models.published_configs import BULK_DISCOUNT
-from serving.catalogue import Product, unreadable
+from serving.catalogue import Product, Wanted, unreadable
+from serving.sections import Live
 
 # about 4 KB each
 KEPT = 4_096
@@ -34,6 +35,13 @@ class Priced:
         if made is None:
             made = self._ladders[holds] = Ladder(price, self._currency, self._discount, at)
         return made
+
+
+def read_priced(live: Live, wanted: Wanted, is_on: bool, product_id: str, product: bytes, config: bytes) -> Priced | None:
+    """What was read at the keys of a product and its discount, which counts only where the feature is on; None where nothing is
+    published."""
+    stored = wanted.stored(config)[1] if is_on else b""
+    return priced(live.company, product_id, wanted.get(product) or b"", stored, live.currency)
 
 
 @lru_cache(KEPT)

@@ -28,6 +28,20 @@ def recent(company: str, session: str, now_ms: int) -> Command:
     return ("ZREVRANGEBYSCORE", session_key(company, session), "+inf", f"({now_ms - SESSION_MS}", "LIMIT", 0, SESSION_PRODUCTS)
 
 
+def looks(company: str, session: str, now_ms: int) -> Command:
+    """The command that reads when it viewed them, for `looked`."""
+    return (*recent(company, session, now_ms)[:4], "WITHSCORES", "LIMIT", 0, SESSION_PRODUCTS)
+
+
+def looked(reply: Any) -> tuple[int, float]:
+    """How many products a reply to `looks` tells of, and the seconds from the first to the last look; none where the reply is an
+    exception."""
+    if not isinstance(reply, list) or not reply:
+        return 0, 0.0
+    instants = [at for _, at in reply]
+    return len(instants), (max(instants) - min(instants)) / 1000
+
+
 def viewed(reply: Any, product_id: str) -> Sequence[str]:
     """Products of a reply to `recent` but the page's own, oldest first; none where the reply is an exception."""
     if not isinstance(reply, list):

@@ -6,29 +6,39 @@ live session, for that one answer.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping, Sequence
+from binascii import unhexlify
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from time import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from models.generation import split_payload
+from models.generation import PRODUCT, payload_prefix, split_payload
+from models.impression_ids import Signer
 from serving import live_sessions
+from serving.arrangements import arranged, for_visitor
 from serving.cache import Cache
+from serving.company_documents import CompanyDocuments, Documents
 from serving.errors import ApiError, StoreAway
 from serving.generations import Generations
-from serving.personal import Assembly
+from serving.personal import Assembly, at_present
 from serving.reply import Identifiers
-from serving.sections import BY_PAGE, Live, Shown
+from serving.sections import BY_PAGE, Arrangement, Live, Shown, objects
 from serving.store import Pending, Store
 
 
 class Visitor(NamedTuple):
-    """Who asks: a customer's id, "" for a guest, and the command that reads the live session, if there is one."""
+    """Who asks, and when (ms since 1970): a customer's id, "" for a guest, a session's, "" for none."""
 
     customer: str
-    command: live_sessions.Command | None
+    session: str
+    at: int
+
+    def command(self, live: Live) -> live_sessions.Command | None:
+        """The command that reads the live session, if there is one."""
+        return live_sessions.recent(live.company, self.session, self.at) if self.session else None
 
 
-NOBODY = Visitor("", None)
+NOBODY = Visitor("", "", 0)
 
 
 class Lookup:
@@ -37,6 +47,13 @@ class Lookup:
     def __init__(self, generations: Generations, cache: Cache, store: Store) -> None:
         self.generations, self.cache, self.store = generations, cache, store
         self.ids = Identifiers()
+        self.documents: Documents = generations.documents
+        # each None until who makes it has: app.py
+        self.intake: Any = None
+        self.signer: Signer | None = None
+        self.metrics: Any = None
+        self.rule_sets: Any = None
+        self.exposures: Any = None
 
     async def moved_on(self, live: Live) -> bool:
         """Whether another generation is live by now, asked of the store where one seems to have vanished."""
@@ -51,6 +68,26 @@ class Lookup:
         anchor = product_id.encode()
         return [self.cache.get(section.prefix + anchor) for section in shown]
 
+    def count_reads(self, company: str, n: int, n_missing: int) -> None:
+        """Have `n` reads counted, `n_missing` of which memory could not answer."""
+        if self.metrics is not None:
+            if n > n_missing:
+                self.metrics.count("cache_hits", company, n - n_missing)
+            if n_missing:
+                self.metrics.count("cache_misses", company, n_missing)
+
+    def page_id(self, company: str, product_id: str) -> bytes:
+        """What the impression ids of an answer begin with: signed, as soon as Redis has been reached once."""
+        fresh = self.ids.fresh()
+        return self.signer.page(company, product_id, unhexlify(fresh)).encode() if self.signer is not None else fresh
+
+    async def arrangement(self, live: Live, documents: CompanyDocuments, visitor: Visitor | None) -> Arrangement:
+        """The sections as the company has them by now, and as the visitor's variants do."""
+        if visitor is None:
+            return arranged(live, documents).everybody
+        now = datetime.fromtimestamp(visitor.at / 1000, UTC)
+        return await for_visitor(live, documents, self.store, visitor.customer, visitor.session, now)
+
     def visitor(self, live: Live, fields: Mapping[str, str], product_id: str) -> Visitor | None:
         """Who asks, where the request says so; a live session has then viewed the page's product."""
         customer, session = fields.get("customerId", ""), fields.get("sessionId", "")
@@ -59,7 +96,7 @@ class Lookup:
         now_ms = int(time() * 1000)
         if session:
             self.store.write(live_sessions.view(live.company, session, product_id, now_ms))
-        return Visitor(customer, live_sessions.recent(live.company, session, now_ms) if session else None)
+        return Visitor(customer, session, now_ms)
 
     def fill(
         self, live: Live, shown: Sequence[Shown], product_id: str, found: list[bytes | None]
@@ -92,6 +129,8 @@ class Lookup:
         Raises StoreAway where not even what everybody sees is in memory.
         """
         everybody = self.cached(shown, product_id)
+        plain = [payload for section, payload in zip(shown, everybody, strict=True) if section.personal is None]
+        self.count_reads(live.company, len(plain), plain.count(None))
         found = [None if section.personal is not None else payload for section, payload in zip(shown, everybody, strict=True)]
         try:
             found, parts = await self._assemble(live, shown, product_id, found, visitor)
@@ -107,8 +146,9 @@ class Lookup:
     ) -> tuple[list[bytes | None], list[tuple[bytes, int]]]:
         rules = [section.personal for section, payload in zip(shown, found, strict=True) if payload is None and section.personal]
         assembly = Assembly(live, self.cache, self.store, product_id, rules, visitor.customer)
-        found = await self._read(live, shown, product_id, found, assembly, visitor.command)
+        found = await self._read(live, shown, product_id, found, assembly, visitor.command(live))
         parts = await assembly.finish()
+        self.count_reads(live.company, assembly.n_wanted, assembly.n_missing)
         made = iter(parts)
         found = [next(made)[0] if payload is None else payload for payload in found]
         return _stand_in(live, shown, product_id, found), parts
@@ -131,7 +171,7 @@ class Lookup:
         fallbacks: list[bytes] = []
         for section, payload in zip(shown, found, strict=True):
             if payload is None and section.personal is None:
-                keys.append(section.prefix + anchor)
+                keys.append(section.stored + anchor)
             # a fallback rides along until it has been read once: from then on it stays with its generation
             fallback = section.fallback_key
             if not payload and fallback is not None and fallback not in live.fallbacks and fallback not in fallbacks:
@@ -148,12 +188,28 @@ class Lookup:
         if assembly is not None:
             assembly.keep(lists, values[n_others:])
             assembly.viewed = live_sessions.viewed(pending.reply, product_id)
-        read = iter(values)
+        missing = [section for section, payload in zip(shown, found, strict=True) if payload is None and section.personal is None]
+        read = await self._present(live, missing, values[: len(keys)])
         found = [
             self._keep(live, section, anchor, next(read)) if payload is None and section.personal is None else payload
             for section, payload in zip(shown, found, strict=True)
         ]
         return found if assembly is not None or all(found) else _stand_in(live, shown, product_id, found)
+
+    async def _present(self, live: Live, sections: Sequence[Shown], values: list[bytes | None]) -> Iterator[bytes | None]:
+        """The same payloads, those of another generation with this one's products, and without what it does not sell any more."""
+        aged = {
+            at: objects(split_payload(value)[0])
+            for at, (section, value) in enumerate(zip(sections, values, strict=True))
+            if section.is_aged and value is not None
+        }
+        if aged:
+            prefix = payload_prefix(live.company, live.generation, PRODUCT)
+            named = list(dict.fromkeys(id for rows in aged.values() for id, _ in rows))
+            sold = dict(zip(named, await self.store.read([(prefix + id).encode() for id in named]), strict=True)) if named else {}
+            for at, rows in aged.items():
+                values[at] = b"[%b]" % b",".join(filter(None, (at_present(row, sold[id]) for id, row in rows)))
+        return iter(values)
 
     def _keep(self, live: Live, section: Shown, anchor: bytes, value: bytes | None) -> bytes:
         products = section.shown(value) if value is not None else b""

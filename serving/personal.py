@@ -60,6 +60,7 @@ class Assembly:
         self._found: dict[bytes, bytes] = {}
         self._names: dict[bytes, tuple[str, str | None]] = {}
         self.viewed: Sequence[str] = []
+        self.n_wanted = self.n_missing = 0
 
     def lists(self) -> list[bytes]:
         """Keys of the lists that memory does not have, for the first read."""
@@ -99,11 +100,13 @@ class Assembly:
         missing = []
         for key in dict.fromkeys(wanted):
             if key not in self._found:
+                self.n_wanted += 1
                 value = self._cache.get(key)
                 if value is None:
                     missing.append(key)
                 else:
                     self._found[key] = value
+        self.n_missing += len(missing)
         return missing
 
     def _last(self, rules: Personal) -> list[str]:
@@ -212,6 +215,13 @@ def blend(listed: Sequence[Item], of_session: Sequence[Item], session_weight: fl
 def _read(payload: bytes) -> Any:
     """JSON that we have written ourselves: without json.loads' look at its encoding and its ends, half of the time for a list."""
     return DECODER.raw_decode(payload.decode())[0]
+
+
+def at_present(row: bytes, payload: bytes | None) -> bytes:
+    """A row of items with the product as it is published by itself by now, b"" for one that is not."""
+    product = payload.partition(b"\n")[0] if payload else b""
+    # unescaped quotes: no text of the row holds this
+    return product[:-1] + row[row.rindex(b',"score":') :] if product else b""
 
 
 def _product(payload: bytes | None, item: Item) -> bytes:

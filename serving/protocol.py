@@ -147,7 +147,7 @@ class ReadProtocol(HttpToolsProtocol):
         if len(self.url) > LONGEST_TARGET or not self.url.isascii() or b"#" in self.url:
             return False
         path, _, query = self.url.decode("ascii").partition("?")
-        found = self.reads.match(path)
+        found = self.reads.match(path, query)
         if found is None:
             return False
         read, params = found

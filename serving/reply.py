@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from starlette.responses import Response
 
-HARDENED = b"x-content-type-options: nosniff\r\n"
+HARDENED = b"x-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\n"
 BODILESS = (204, 304)
 
 
@@ -21,10 +21,15 @@ class Reply(NamedTuple):
     def response(self) -> Response:
         """The same reply for Starlette."""
         response = Response(self.body, self.status)
-        pairs = (line.split(b": ", 1) for line in self.head.split(b"\r\n") if line)
         kept = [pair for pair in response.raw_headers if self.status not in BODILESS and pair[0] == b"content-length"]
-        response.raw_headers = [*((name, value) for name, value in pairs), *kept]
+        response.raw_headers = [*header_pairs(self.head), *kept]
         return response
+
+
+def header_pairs(lines: bytes) -> list[tuple[bytes, bytes]]:
+    """Header lines as ASGI wants them."""
+    pairs = (line.partition(b": ") for line in lines.split(b"\r\n") if line)
+    return [(name, value) for name, _, value in pairs]
 
 
 class Identifiers:

@@ -12,8 +12,8 @@ LONGEST_ID = 200
 LONGEST_TARGET = 8_000
 BROKEN_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 CLIENT_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,80}")
-FIELDS = frozenset(("companyId", "customerId", "sessionId", "sections", "quantity"))
-NO_IDS = frozenset(("sections", "quantity"))
+NO_IDS = frozenset(("sections", "quantity", "items", "maxUpsells", "placements"))
+FIELDS = frozenset(("companyId", "customerId", "sessionId", "cartId")) | NO_IDS
 
 
 class ReadRequest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -67,6 +67,20 @@ class ReadRoute(Route):
         return (await settled(answer(self.read, request.state.lookup, asked))).response()
 
 
+class NamedRead(ReadRoute):
+    """A ReadRoute whose handler is asked only where the query names `field`; without it `otherwise` answers, which may wait for
+    more than the store, by Starlette alone."""
+
+    def __init__(self, path: str, read: Read, field: str, otherwise: Callable[[Request], Awaitable[Response]]) -> None:
+        super().__init__(path, read)
+        self.field, self._otherwise = f"{field}=", otherwise
+
+    async def _respond(self, request: Request) -> Response:
+        if _names(request.scope["query_string"].decode("latin-1"), self.field):
+            return await super()._respond(request)
+        return await self._otherwise(request)
+
+
 class Reads:
     """The table's reads in matching order, for the fast protocol."""
 
@@ -74,8 +88,8 @@ class Reads:
         self.lookup = lookup
         self._headers: list[tuple[bytes, bytes]] = []
         self._lines = b""
-        self._table: list[tuple[re.Pattern[str], Read]] = [
-            (route.path_regex, route.read) for route in routes if isinstance(route, ReadRoute)
+        self._table: list[tuple[re.Pattern[str], Read, str]] = [
+            (route.path_regex, route.read, getattr(route, "field", "")) for route in routes if isinstance(route, ReadRoute)
         ]
 
     def default_lines(self, headers: list[tuple[bytes, bytes]]) -> bytes:
@@ -84,12 +98,12 @@ class Reads:
             self._headers, self._lines = headers, b"".join(b"%b: %b\r\n" % pair for pair in headers)
         return self._lines
 
-    def match(self, path: str) -> tuple[Read, dict[str, str]] | None:
-        """The read behind a raw path, with the path's raw segments."""
-        for pattern, read in self._table:
+    def match(self, path: str, query: str = "") -> tuple[Read, dict[str, str]] | None:
+        """The read behind a raw path and query, with the path's raw segments."""
+        for pattern, read, field in self._table:
             found = pattern.match(path)
             if found is not None:
-                return read, found.groupdict()
+                return (read, found.groupdict()) if not field or _names(query, field) else None
         return None
 
 
@@ -113,6 +127,10 @@ class Edge:
             await self.app(scope, receive, send)
         except Exception as error:
             await _failed(scope, error)(scope, receive, send)
+
+
+def _names(query: str, field: str) -> bool:
+    return query.startswith(field) or f"&{field}" in query
 
 
 def _failed(scope: Scope, error: Exception) -> Response:

@@ -34,6 +34,9 @@ class Settings:
     keep_alive_seconds: how long a connection may idle; keep it above the load balancer's own.
     stop_seconds: how long a stop waits for requests in flight.
     log_level: debug, info, warning or error.
+    signing_secret: what ids of impressions are signed with, of at least 32 bytes; "" for one that Redis keeps.
+    events_most: how many events may wait for Postgres before new ones are refused with 503.
+    drain: 1 where this process may be the one that takes events to Postgres, 0 where another has to.
     """
 
     redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)
@@ -53,6 +56,9 @@ class Settings:
     keep_alive_seconds: int = 75
     stop_seconds: int = 10
     log_level: str = "info"
+    signing_secret: str = field(default="", repr=False)
+    events_most: int = 500_000
+    drain: int = 1
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -86,6 +92,9 @@ class Settings:
             keep_alive_seconds=read("API_KEEP_ALIVE_SECONDS", cls.keep_alive_seconds),
             stop_seconds=read("API_STOP_SECONDS", cls.stop_seconds),
             log_level=read("API_LOG_LEVEL", cls.log_level),
+            signing_secret=read("API_SIGNING_SECRET", cls.signing_secret),
+            events_most=read("API_EVENTS_MOST", cls.events_most),
+            drain=read("API_DRAIN", cls.drain),
         )
 
     def __post_init__(self) -> None:
@@ -94,7 +103,16 @@ class Settings:
             raise SettingsError(f"API_PORT is {self.port}: give a port from 0 to 65535.")
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise SettingsError(f"API_LOG_LEVEL is {self.log_level!r}: give debug, info, warning or error.")
-        for name, least in (("workers", 1), ("cache_megabytes", 0), ("keep_alive_seconds", 1), ("stop_seconds", 1)):
+        if self.signing_secret and not 32 <= len(self.signing_secret.encode()) <= 64:
+            raise SettingsError(f"API_SIGNING_SECRET has {len(self.signing_secret.encode())} bytes: give 32 to 64.")
+        for name, least in (
+            ("workers", 1),
+            ("events_most", 1),
+            ("drain", 0),
+            ("cache_megabytes", 0),
+            ("keep_alive_seconds", 1),
+            ("stop_seconds", 1),
+        ):
             if getattr(self, name) < least:
                 raise SettingsError(f"API_{name.upper()} is {getattr(self, name)}: give at least {least}.")
         for name in ("cache_seconds", "poll_seconds", "config_poll_seconds", "store_timeout_seconds"):

@@ -28,14 +28,19 @@ class Pending:
 
     # what is so for most is not set in each
     values: list[bytes | None]
-    command: tuple[Any, ...] | None = None
-    reply: Any = None
+    commands: Sequence[tuple[Any, ...]] = ()
+    replies: list[Any]
     error: StoreAway | None = None
     retried = False
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self.keys = keys
         self.resume: Callable[[], None] = _nobody_waits
+
+    @property
+    def reply(self) -> Any:
+        """To its first command."""
+        return self.replies[0] if self.commands else None
 
     def __await__(self) -> Generator[Pending, None, list[bytes | None]]:
         yield self
@@ -84,17 +89,19 @@ class Store:
         self._writes_fail = False
         self.n_lost_writes = 0
 
-    def read(self, keys: Sequence[bytes], command: tuple[Any, ...] | None = None) -> Pending:
+    def read(self, keys: Sequence[bytes], *commands: tuple[Any, ...] | None) -> Pending:
         """The values of `keys`, in order, None for what is not there.
 
-        command: one more to send on the way; its reply, or the exception that it met, is then the Pending's `reply`.
+        commands: more to send on the way; their replies, or the exceptions that they met, are then the Pending's `replies`, the
+        first one's its `reply`; None is none.
         Raises StoreAway, here or when awaited.
         """
         if self._away:
             raise StoreAway
         pending = Pending(keys)
-        if command is not None:
-            pending.command = command
+        if commands:
+            pending.commands = [command for command in commands if command is not None]
+            pending.replies = [None] * len(pending.commands)
         self._queue.append(pending)
         self._flush_soon()
         return pending
@@ -164,9 +171,9 @@ class Store:
                 pending = self._queue.popleft()
                 batch.append(pending)
                 keys += pending.keys
-                if pending.command is not None:
+                for number, command in enumerate(pending.commands):
                     # replies come in order: this one is there when the MGET's is
-                    connection.send(pending.command, partial(setattr, pending, "reply"))
+                    connection.send(command, partial(pending.replies.__setitem__, number))
             self._in_flight += 1
             connection.send((b"MGET", *(keys or NO_KEY)), partial(self._settle, batch))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from models import exact_json, subscription_rules, subscriptions
 from models.flags import SUBSCRIPTION_INTELLIGENCE
@@ -46,28 +46,49 @@ async def _answer(lookup: Lookup, request: ReadRequest, make: Callable[[Asked], 
     customer = fields.get("customerId", "")
     live = await live_of(lookup, fields["companyId"])
     wanted = Wanted(live.company)
-    of_product, config_key = wanted.product(live, product_id), wanted.config(SUBSCRIPTION_CONFIG, product_id)
-    learnt = [wanted.evidence(live, INTERVALS, anchor) for anchor in (product_id, customer) if anchor]
-    segments = wanted.evidence(live, SEGMENTS, customer) if customer else None
+    terms = Terms.ask(wanted, live, product_id, customer)
+    of_product = wanted.product(live, product_id)
     await wanted.read(lookup)
     product = Product.read(product_id, wanted.get(of_product))
     if product is None:
         if await lookup.moved_on(live):
             return await _answer(lookup, request, make)
         raise unknown_product(product_id)
-    rows = [wanted.rows(key) for key in learnt] if wanted.flags()[SUBSCRIPTION_INTELLIGENCE] else []
-    intervals = _that_hold(product_id, *rows)
-    asked = Asked(
-        product_id=product_id,
-        price=product.price,
-        category_id=product.category,
-        on=_today(live),
-        config=_configured(live, wanted.stored(config_key)[1], product_id),
-        intervals=intervals,
-        buyer=_buyer(intervals, wanted.rows(segments, CUSTOMER)) if segments else GUEST,
-        minor_units=minor_units(live.currency),
-    )
-    return answered(make(asked), request)
+    return answered(make(terms.asked(wanted, live, product, wanted.flags()[SUBSCRIPTION_INTELLIGENCE])), request)
+
+
+class Terms(NamedTuple):
+    """Keys of what a subscription to a product is offered on: its configuration, what was learnt of it and of the customer who
+    asks, and the customer; the last is None for a guest."""
+
+    product_id: str
+    config: bytes
+    learnt: tuple[bytes, ...]
+    segments: bytes | None
+
+    @classmethod
+    def ask(cls, wanted: Wanted, live: Live, product_id: str, customer: str) -> Terms:
+        """Have all of it read; customer: "" for a guest."""
+        return cls(
+            product_id,
+            wanted.config(SUBSCRIPTION_CONFIG, product_id),
+            tuple([wanted.evidence(live, INTERVALS, anchor) for anchor in (product_id, customer) if anchor]),
+            wanted.evidence(live, SEGMENTS, customer) if customer else None,
+        )
+
+    def asked(self, wanted: Wanted, live: Live, product: Product, is_learnt: bool) -> Asked:
+        """What the answer is made of; is_learnt: whether what was learnt counts."""
+        intervals = _that_hold(self.product_id, *(wanted.rows(key) for key in self.learnt)) if is_learnt else []
+        return Asked(
+            product_id=self.product_id,
+            price=product.price,
+            category_id=product.category,
+            on=_today(live),
+            config=_configured(live, wanted.stored(self.config)[1], self.product_id),
+            intervals=intervals,
+            buyer=_buyer(intervals, wanted.rows(self.segments, CUSTOMER)) if self.segments else GUEST,
+            minor_units=minor_units(live.currency),
+        )
 
 
 def _buyer(intervals: Sequence[Interval], segments: Sequence[Row]) -> Buyer:

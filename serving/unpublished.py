@@ -11,7 +11,17 @@ from time import time
 from typing import Any
 
 from models import exact_json
-from models.published_configs import FOLDERS, PENDING_KEY, POLLED_KEY, POLLER_KEY, document, publish_command, version_of
+from models.published_configs import (
+    COMPANY_FOLDERS,
+    FOLDERS,
+    PENDING_KEY,
+    POLLED_KEY,
+    POLLER_KEY,
+    document,
+    publish_command,
+    publish_company_command,
+    version_of,
+)
 from serving.configs import tell
 from serving.database import Database, Transaction
 from serving.errors import ApiError
@@ -56,6 +66,9 @@ class Unpublished:
         for resource, folder in FOLDERS.items():
             rows = await self._database.run(_updated_since(folder, max(last - OVERLAP, now - LONGEST_GAP)))
             await self._publish(resource, rows)
+        for resource, folder in COMPANY_FOLDERS.items():
+            for row in await self._database.run(_changed_since(folder, max(last - OVERLAP, now - LONGEST_GAP))):
+                await self._database.run(self._publishing(row["companyId"], resource, folder))
         await tell(self._store, ("SET", POLLED_KEY, started_ms))
 
     async def _settle(self, note: bytes) -> None:
@@ -81,6 +94,24 @@ class Unpublished:
             written = exact_json.write(document(row))
             target = row["companyId"], resource, row["productId"]
             await tell(self._store, publish_command(*target, version_of(row["updatedAt"]), written))
+
+    def _publishing(self, company: str, resource: str, folder: str) -> Any:
+        async def work(transaction: Transaction) -> None:
+            # whoever writes the resource waits: so the later version is that of the later rows
+            await transaction.rows("company_resources/lock", {"company": company, "resource": resource})
+            clock = await transaction.row("company_resources/version", {"company": company})
+            assert clock is not None
+            rows = await transaction.rows(f"{folder}/published", {"company": company, "row": None})
+            await tell(self._store, publish_company_command(company, resource, version_of(clock["at"]), rows))
+
+        return work
+
+
+def _changed_since(folder: str, since: datetime) -> Any:
+    async def work(transaction: Transaction) -> list[dict[str, Any]]:
+        return await transaction.rows(f"{folder}/changed", {"since": since})
+
+    return work
 
 
 def _updated_since(folder: str, since: datetime) -> Any:

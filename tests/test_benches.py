@@ -29,6 +29,8 @@ CHECKOUT = Path(__file__).parents[1]
         ("read_path_offers", ["--products", "200", "--items", "20", "--rounds", "1", "--seconds", "0.2"]),
         ("pricing", ["--cases", "5000", "--rounds", "1"]),
         ("reorder_intervals", ["--share", "0.1", "--rounds", "50", "--lines", "5000", "--pairs", "5000"]),
+        ("event_intake", ["--rounds", "1", "--seconds", "0.2", "--rows", "4000"]),
+        ("event_chaos", ["--seconds", "6", "--away", "1", "--rate", "200"]),
     ],
 )
 def test_a_short_run(bench: str, arguments: list[str]) -> None:

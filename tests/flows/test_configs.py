@@ -10,7 +10,8 @@ import redis
 
 from flows.configs import publish_configs
 from flows.settings import Settings
-from models.published_configs import BULK_DISCOUNT, SUBSCRIPTION_CONFIG, config_key, index_key, publish_command, split_config
+from models.flags import flags_key
+from models.published_configs import BULK_DISCOUNT, RULES, SUBSCRIPTION_CONFIG, config_key, index_key, publish_command, split_config
 from tests.shops import make_shop
 
 TIERS = '[{"minQuantity": 2, "maxQuantity": null, "discountType": "FIXED_AMOUNT", "discountValue": 0.10, "label": ""}]'
@@ -96,3 +97,24 @@ def test_a_deleted_product_is_not_configured(settings: Settings, store: redis.Re
     execute(settings, 'update "Product" set "deletedAt" = now()')
     assert publish_configs(settings, "acme") == 0
     assert split_config(store.get(config_key("acme", BULK_DISCOUNT, "acme-a")))[1] == b""
+
+
+def test_what_a_company_decides_is_published_too(settings: Settings, store: redis.Redis) -> None:
+    """Rules in their order and the company's flags, as the platform's own writes left them; flags of all beside them."""
+    make_shop(settings, "acme", ["ab"])
+    rule = 'insert into "UpsellTargetingRule" (id, "companyId", name, priority, "upsellType") values (%s, %s, %s, %s, %s)'
+    for name, priority in (("late", 9), ("early", 1)):
+        execute(settings, rule, f"acme:{name}", "acme", name, priority, "CROSS_SELL")
+    switched = 'insert into "UpsellSettings" ("companyId", flags) values (%s, %s)'
+    execute(settings, switched, "acme", '{"smart_upsell_enabled": true}')
+    execute(settings, switched, None, '{"bulk_discounts_enabled": false}')
+    publish_configs(settings, "acme")
+    version, stored = split_config(store.get(config_key("acme", RULES, "")))
+    assert [row["name"] for row in json.loads(stored)] == ["early", "late"]
+    assert json.loads(store.get(flags_key("acme")) or b"") == {"smart_upsell_enabled": True}
+    assert json.loads(store.get(flags_key("")) or b"") == {"bulk_discounts_enabled": False}
+    execute(settings, 'delete from "UpsellTargetingRule" where id = %s', "acme:early")
+    publish_configs(settings, "acme")
+    later, stored = split_config(store.get(config_key("acme", RULES, "")))
+    assert later > version
+    assert [row["name"] for row in json.loads(stored)] == ["late"]

@@ -8,6 +8,8 @@ from urllib.parse import quote
 import pytest
 import redis
 
+from models.impression_ids import Signer
+from serving.signing import SECRET_KEY
 from tests.serving.api import Answer, Api
 from tests.serving.shelf import ALSO_BOUGHT, CONFIG, YOU_MIGHT_LIKE, product, publish
 
@@ -56,12 +58,17 @@ def test_section_is_the_page_s_section(api: Api, client: redis.Redis, company: s
 
 
 def test_impression_ids_are_fresh_and_unguessable(api: Api, client: redis.Redis, company: str) -> None:
-    """No two sections share an id, and each carries 128 bits."""
+    """No two answers share an id; a section's is its page's with its kind, and what it begins with is signed."""
     publish(client, company)
     pages = [api.get(path(company)).json() for _ in range(20)]
     ids = [section["impressionId"] for page in pages for section in page["sections"]]
     assert len(set(ids)) == len(ids) == 40
-    assert all(re.fullmatch("[0-9a-f]{32}", each) for each in ids)
+    assert [each.partition(".")[2] for each in ids] == ["also-bought", "you-might-like"] * 20
+    assert len({each.partition(".")[0] for each in ids}) == 20
+    secret = client.get(SECRET_KEY)
+    assert isinstance(secret, bytes)
+    assert {Signer(secret).read_page(company, each) for each in ids} == {("p1", "also-bought"), ("p1", "you-might-like")}
+    assert {Signer(secret).read_page("another", each) for each in ids} == {None}
 
 
 def test_product_without_payload_gets_the_fallback(api: Api, client: redis.Redis, company: str, way: bytes) -> None:

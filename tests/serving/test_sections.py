@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from models.generation import NEIGHBOURS, REFERENCES, Kind, Manifest, Section
 from serving.sections import Live, objects
-from tests.serving.shelf import CONFIG, SECTIONS
+from tests.models.invented import QUICK
+from tests.serving.shelf import ALSO_BOUGHT, CONFIG, SECTIONS
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
@@ -35,7 +37,7 @@ def test_spliced_bytes_are_json(title: str, subtitle: str | None, product_id: st
     section = Section("T", title, 1, CONFIG, subtitle=subtitle, personalized=personalized)
     shown = live({"kind": section}, generation)
     page = json.loads(shown.whole(product_id, [shown.page[0].around(b"id", b'[{"id":1}]')]))
-    expected = {"type": "T", "title": title, "subtitle": subtitle, "impressionId": "id", "personalized": personalized}
+    expected = {"type": "T", "title": title, "subtitle": subtitle, "impressionId": "id.kind", "personalized": personalized}
     expected |= {"config": CONFIG, "products": [{"id": 1}]}
     if subtitle is None:
         del expected["subtitle"]
@@ -116,3 +118,21 @@ def test_only_neighbours_rank_a_live_session() -> None:
         assert bool(shown.personal.neighbours) == expected
     kinds = [Kind("near", 1, 1, section, NEIGHBOURS)]
     assert Live("acme", Manifest("g", "acme", "2011-12-01T00:00:00Z", kinds)).sections == {}
+
+
+@QUICK
+@given(
+    ids=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=12), min_size=1, max_size=6),
+    name=st.sampled_from(["plain", '{"id":"x"}', 'a\\"{"id":"y"', '","bundles":[', "],"]),
+    has_bundles=st.booleans(),
+)
+def test_ids_of_what_is_shown(ids: list[str], name: str, has_bundles: bool) -> None:
+    """Each product's id as it was published, whatever it and its texts hold; none of the bundles'."""
+    section = replace(ALSO_BOUGHT, extras=["bundles"] if has_bundles else [])
+    shown = live({"k": section}).sections["k"]
+    rows = [{"id": id, "name": name} for id in ids]
+    written = [json.dumps(rows, separators=(",", ":"), ensure_ascii=ascii).encode() for ascii in (True, False)]
+    for products in written:
+        extras = b'\n{"bundles":[{"products":%b}]}' % products if has_bundles else b""
+        assert shown.ids(shown.shown(products + b"\n[]" + extras)) == ids
+    assert shown.ids(shown.nothing) == []
