@@ -27,8 +27,7 @@ NOBODY = "verify-nothing"
 # what a reader needs besides where a parameter must be given
 GIVEN = {"quantity": "1", "kind": "also-bought", "items": f"{NOBODY}:1"}
 # beside those of the document
-ALWAYS = ("/api/health", "/api/docs", "/api/openapi.json", "/metrics")
-SERIES = ("upsell_",)
+ALWAYS = ("/api/health", "/api/docs", "/api/openapi.json")
 
 
 class Probe(NamedTuple):
@@ -48,7 +47,7 @@ class _Known(NamedTuple):
 
 
 def api_checks(settings: Settings, api: str) -> Iterator[Check]:
-    """One check per operation of the API's document, then its figures and its pages."""
+    """One check per operation of the API's document, and per path that every API has."""
     status, body = _ask(api, Probe("GET", "/api/openapi.json", (200,)))
     document = _object(body) if status == 200 else {}
     try:
@@ -58,7 +57,6 @@ def api_checks(settings: Settings, api: str) -> Iterator[Check]:
         return
     for probe in probes(document, known.company, known.product, known.token):
         yield _checked(api, probe)
-    yield _metrics(api, known.token)
 
 
 def probes(document: dict[str, Any], company: str, product: str, token: str) -> list[Probe]:
@@ -112,16 +110,6 @@ def _checked(api: str, probe: Probe) -> Check:
     due = " or ".join(map(str, probe.due))
     said = body[:200].decode(errors="replace")
     return Check("api", what, str(status), f"{what} answered {status} where {due} is due ({said}): look at the API's log.")
-
-
-def _metrics(api: str, token: str) -> Check:
-    _, body = _ask(api, Probe("GET", "/metrics", (200,), token))
-    text = body.decode(errors="replace")
-    lacking = [name for name in SERIES if f"# TYPE {name}" not in text]
-    advice = f"/metrics lacks {', '.join(lacking)}: is it this version of the API that runs at {api}?"
-    return Check(
-        "metrics", "the series of the alerts are there", f"{len(SERIES) - len(lacking)} of {len(SERIES)}", advice if lacking else ""
-    )
 
 
 def _ask(api: str, probe: Probe) -> tuple[int, bytes]:

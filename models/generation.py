@@ -28,6 +28,15 @@ Of no generation either, and the same whichever is live (models/published_config
     upsell:config-poller, upsell:configs-polled   held by the process that polls; when the last poll began (ms)
     upsell:flags, upsell:{company}:flags      {"bulk_discounts_enabled": true, ...}: for all, and a company's own over them
 
+    upsell:{company}:config:{resource}:       a company's rules, running experiments, recommendation configuration and settings in
+                                              that form; resource `rules`, `experiments`, `recommendation-config`, `settings`
+    upsell:{company}:stamp                    changes whenever one of these does
+    upsell:events, upsell:events-drainer      stream of events that wait for Postgres; the lease of the process that drains it
+    upsell:signing-secret                     of the impression ids, where no setting gives one
+    upsell:{company}:shown:{day}:{subject}, upsell:{company}:declined:{subject}, upsell:{company}:accepted:{rule}
+                                              counters of offers (models/offer_counters.py)
+    upsell:{company}:once:{what}:{of}         what was answered, for repetitions (24 h at most)
+
     upsell:{company}:experiments              hash: experiment id -> {"latest", "history"}, as in UpsellExperiment.results: the
                                               last analysis ({"watermark", "day", "decision", "sentence", "srm", "results", ...}),
                                               and one small entry per day ({"watermark", "decision", "arms"})

@@ -123,3 +123,22 @@ def test_exit_checks_and_stops(demo: dict[str, Any], environ: dict[str, str]) ->
     done = subprocess.run([UPSELL, "demo", "--exit"], env=environ, cwd=CHECKOUT, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "demo ok\n"), done.stderr
     assert get(demo, "/api/health")["status"] == "ok"
+
+
+def test_verify_asks_every_operation(demo: dict[str, Any], environ: dict[str, str]) -> None:
+    """The checklist finds schema, stores and every operation of the running API as they should be; a miss is exit code 1."""
+    # the demo's API is no part of the environment
+    reached = {**environ, "DATABASE_URL": demo["databaseUrl"], "REDIS_URL": demo["redisUrl"]}
+
+    def verified(api: str) -> tuple[int, list[dict[str, Any]], str]:
+        command = [UPSELL, "verify", "--api", api, "--json"]
+        done = subprocess.run(command, env=reached, cwd=CHECKOUT, capture_output=True, text=True)
+        return done.returncode, json.loads(done.stdout), done.stderr
+
+    code, rows, said = verified(demo["api"])
+    assert [row for row in rows if row["ok"] != "ok"] == []
+    assert (code, said) == (0, "")
+    assert {"GET /api/upsell/cart/verify-nothing", "POST /api/upsell/impressions"} <= {row["what"] for row in rows}
+    code, rows, said = verified("http://127.0.0.1:1")
+    assert code == 1
+    assert "GET /api/health" in said

@@ -56,3 +56,16 @@ def test_unusable_values(name: str, value: str) -> None:
     """A wrong value is refused by the name of its variable and the value seen."""
     with pytest.raises(SettingsError, match=f"{name} is '?{value}"):
         Settings.from_env({name: value})
+
+
+def test_what_events_need() -> None:
+    """Secret, bound and drain are read; a secret that is too short is refused by its length and never shown."""
+    secret = "s" * 32
+    read = Settings.from_env({"API_SIGNING_SECRET": secret, "API_EVENTS_MOST": "10", "API_DRAIN": "0"})
+    assert (read.signing_secret, read.events_most, read.drain) == (secret, 10, 0)
+    assert secret not in repr(read)
+    with pytest.raises(SettingsError, match="API_SIGNING_SECRET has 31 bytes"):
+        Settings.from_env({"API_SIGNING_SECRET": secret[1:]})
+    for name, value in (("API_EVENTS_MOST", "0"), ("API_DRAIN", "-1"), ("API_DRAIN", "yes")):
+        with pytest.raises(SettingsError, match=f"{name} is '?{value}"):
+            Settings.from_env({name: value})
