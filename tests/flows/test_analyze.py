@@ -322,7 +322,7 @@ def test_the_night_and_the_analysis_fail_apart(settings: Settings, monkeypatch: 
     assert (read.error, read.analysis_error, read.n_experiments) == ("It was not to be.", None, 1)
     assert set(published(settings)) == {"shop:exp"}
     snapshot = latest_snapshot(store_of(settings), "shop")
-    assert snapshot is not None and set(snapshot.members) == {"order_lines", "views"}
+    assert snapshot is not None and set(snapshot.members) == {"order_lines", "views", "impressions"}
 
 
 def test_the_nights_replay_stands_beside_the_hourly_results(settings: Settings) -> None:

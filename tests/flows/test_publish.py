@@ -511,7 +511,7 @@ def test_lists_of_references_name_products_that_stand_by_themselves(shelf: Shelf
     assert set(found) == {*("product:a", "product:b", "liked:ann", "near:a", "near:b", "viewed:a", "viewed:b", "manifest")}
     assert (found["liked:ann"], found["near:a"]) == (b'[["b",0.5,"r"]]', b'[["b",0.25]]')
     assert json.loads(found["product:a"].split(b"\n")[0])["id"] == "a"
-    assert json.loads(found["product:a"].split(b"\n")[1]) == ["Product a", "c", None]
+    assert json.loads(found["product:a"].split(b"\n")[1]) == ["Product a", "c", None, None]
     (bundle,) = json.loads(found["viewed:a"].split(b"\n")[2])["bundles"]
     assert [row["id"] for row in bundle["products"]] == ["a", "b"]
     assert (bundle["bundlePrice"], "conversionLift" in bundle) == (18.0, False)
