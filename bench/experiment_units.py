@@ -92,7 +92,9 @@ units as (
         count(*) filter (where clicked_at < exposed_at + interval 7 days) as n_clicks,
         count(*) filter (where added_at < exposed_at + interval 7 days) as n_adds,
         count(*) filter (where accepted_at < exposed_at + interval 7 days) as n_accepts,
-        count(*) filter (where declined_at < exposed_at + interval 7 days) as n_declines
+        count(*) filter (where declined_at < exposed_at + interval 7 days) as n_declines,
+        coalesce(sum(claimed_revenue_cents) filter (where accepted_at < exposed_at + interval 7 days), 0)::bigint
+            as claimed_revenue_cents
     from marked
     where low = high and happened_at < exposed_at + interval 7 days
     group by experiment_id, session_id
