@@ -31,6 +31,11 @@ def fill(template: str, values: Mapping[str, str | None]) -> str:
     return _tidy(filled) if _GAP in filled else filled
 
 
+def placeholders(template: str) -> list[str]:
+    """The names of a template's placeholders, known or not, each once, in their order."""
+    return list(dict.fromkeys(name for name, _ in _PLACEHOLDER.findall(template)))
+
+
 def _filled(found: re.Match[str], known: Mapping[str, str]) -> str:
     """The value, and the percent sign behind the placeholder unless the value has its own."""
     value, percent = known.get(found[1], "").replace(_GAP, ""), found[2] or ""

@@ -12,7 +12,19 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
-from serving import bulk_discounts, configs, list_events, offer_events, openapi_pages, pages, preview, subscriptions, upsell, wire
+from serving import (
+    bulk_discounts,
+    configs,
+    list_events,
+    offer_events,
+    openapi_pages,
+    pages,
+    preview,
+    rules,
+    subscriptions,
+    upsell,
+    wire,
+)
 from serving.auth import Keys
 from serving.cache import Cache
 from serving.errors import ApiError
@@ -50,6 +62,11 @@ ROUTES: Sequence[BaseRoute] = (
     ReadRoute("/api/upsell/subscription-offer/{product_id}", subscriptions.offer),
     NamedRead("/api/upsell/cart/{cart_id}", upsell.cart, "items", upsell.cart_of_platform),
     Route("/api/admin/upsell/preview", upsell.preview),
+    Route("/api/upsell/rules", rules.list_rules),
+    Route("/api/upsell/rules", rules.create_rule, methods=["POST"]),
+    Route("/api/upsell/rules/{rule_id}", rules.show_rule),
+    Route("/api/upsell/rules/{rule_id}", rules.change_rule, methods=["PUT"]),
+    Route("/api/upsell/rules/{rule_id}", rules.delete_rule, methods=["DELETE"]),
     Route("/api/admin/recommendations/preview/{product_id}", preview.preview),
     Route("/api/upsell/impressions", offer_events.impression, methods=["POST"]),
     Route("/api/upsell/impressions/accept", offer_events.accept, methods=["POST"]),

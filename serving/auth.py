@@ -84,7 +84,7 @@ def authorized(request: Request, scope: str) -> str:
         if asked and asked != own:
             raise ApiError(404, "Unknown company", f"The token does not speak for the company {brief(asked)}.")
         company = own
-    request.state.company = company
+    request.state.company, request.state.subject = company, claims["sub"]
     return company
 
 

@@ -1,54 +1,28 @@
-"""PUT and DELETE of offers' configurations: into Postgres, then into Redis, where every instance reads them with its next request.
-
-Nothing is stored half. Before Postgres commits, the write is noted in Redis (models/published_configs.py: PENDING_KEY); whatever
-happens between the two stores, the poll of serving/unpublished.py finds the note and publishes what Postgres holds.
-"""
+"""PUT and DELETE of offers' configurations: into Postgres, then into Redis, where the next request of every instance reads them."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from time import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from models import exact_json
-from models.published_configs import (
-    BULK_DISCOUNT,
-    FOLDERS,
-    PENDING_KEY,
-    SUBSCRIPTION_CONFIG,
-    document,
-    pending,
-    publish_command,
-    version_of,
-)
+from models.published_configs import BULK_DISCOUNT, FOLDERS, SUBSCRIPTION_CONFIG, document, publish_command, version_of
+from serving import audit, preconditions
 from serving.auth import WRITE, authorized
 from serving.bodies import read_object
+from serving.company_writes import Row, answered, check_named, deleted, path_id
 from serving.config_rules import bulk_columns, subscription_columns
-from serving.errors import ApiError, StoreAway, refused, unknown_product
-from serving.requests import decode, identifier
-from serving.store import Store
+from serving.durable_writes import Target, commit, publish
+from serving.errors import ApiError, unknown_product
 
 if TYPE_CHECKING:
-    from serving.database import Database, Transaction
+    from serving.database import Transaction
 
 # body, stored document or None, product row -> columns to store; raises ApiError 400
 Check = Callable[[Mapping[str, Any], Mapping[str, Any] | None, Mapping[str, Any]], dict[str, Any]]
-
-
-class Target(NamedTuple):
-    """Which configuration of which product of which company a request writes."""
-
-    company: str
-    resource: str
-    product_id: str
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Of the queries."""
-        return {"company": self.company, "product": self.product_id}
 
 
 async def put_bulk_discount(request: Request) -> Response:
@@ -65,88 +39,59 @@ async def delete_bulk_discount(request: Request) -> Response:
     """DELETE /api/products/{product_id}/bulk-discount."""
     target = _target(request, BULK_DISCOUNT)
 
-    async def work(transaction: Transaction) -> dict[str, Any]:
-        deleted = await transaction.row("bulk_discounts/delete", target.parameters)
-        if deleted is None:
+    async def work(transaction: Transaction) -> Row:
+        row = await transaction.row("bulk_discounts/delete", _asked(target))
+        if row is None:
+            preconditions.check(request, {}, None)
             raise ApiError(404, "Unknown configuration", "The product has no bulk discount.")
-        return deleted
+        preconditions.check(request, {}, version_of(row["updatedAt"]))
+        at = row.pop("deletedAt")
+        await audit.record(transaction, request, target, row, None)
+        return {"deletedAt": at}
 
-    deleted = await _write(request, target, work)
-    await _publish(request, target, version_of(deleted["deletedAt"]), b"")
-    return Response(b'{"success":true}', 200, {"cache-control": "no-store"}, "application/json")
+    row, note = await commit(request, target, work)
+    await _publish(request, target, version_of(row["deletedAt"]), b"", note)
+    return deleted()
 
 
 async def _put(request: Request, resource: str, check: Check) -> Response:
     target = _target(request, resource)
     given = await read_object(request)
-    for name, due in (("productId", target.product_id), ("companyId", target.company)):
-        if given.get(name, due) != due:
-            raise refused(400, "Invalid parameter", [{"field": name, "message": "is another one than the address names."}])
+    check_named(given, {"productId": target.row, "companyId": target.company})
 
-    async def work(transaction: Transaction) -> dict[str, Any]:
-        return await _store(transaction, target, given, check)
+    async def work(transaction: Transaction) -> Row:
+        return await _store(request, transaction, target, given, check)
 
-    row = await _write(request, target, work)
-    stored = exact_json.write(document(row))
-    await _publish(request, target, version_of(row["updatedAt"]), stored)
-    headers = {"cache-control": "no-store", "etag": f'"{version_of(row["updatedAt"])}"'}
-    return Response(stored, 200, headers, "application/json")
+    row, note = await commit(request, target, work)
+    shown, version = document(row), version_of(row["updatedAt"])
+    await _publish(request, target, version, exact_json.write(shown), note)
+    return answered(request, shown, version)
 
 
-async def _store(transaction: Transaction, target: Target, given: Mapping[str, Any], check: Check) -> dict[str, Any]:
+async def _store(request: Request, transaction: Transaction, target: Target, given: Mapping[str, Any], check: Check) -> Row:
     folder = FOLDERS[target.resource]
-    product = await transaction.row("products/configured", target.parameters)
+    product = await transaction.row("products/configured", _asked(target))
     if product is None:
-        raise unknown_product(target.product_id)
-    earlier = await transaction.row(f"{folder}/published", {**target.parameters, "since": None})
+        raise unknown_product(target.row)
+    earlier = await transaction.row(f"{folder}/published", {**_asked(target), "since": None})
+    preconditions.check(request, given, version_of(earlier["updatedAt"]) if earlier else None)
     columns = check(given, document(earlier) if earlier else None, product)
-    row = await transaction.row(f"{folder}/store", {**target.parameters, **columns})
+    row = await transaction.row(f"{folder}/store", {**_asked(target), **columns})
     if row is None:
         raise ApiError(
             409, "Conflict", "This product's id cannot be configured: the platform's key allows one configuration per id."
         )
+    await audit.record(transaction, request, target, earlier, row)
     return row
 
 
 def _target(request: Request, resource: str) -> Target:
-    company = authorized(request, WRITE)
-    raw = request.path_params["product_id"]
-    return Target(company, resource, identifier("productId", decode("productId", raw)))
+    return Target(authorized(request, WRITE), resource, path_id(request, "product_id", "productId"))
 
 
-async def _write(request: Request, target: Target, work: Callable[[Transaction], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    """Note the write, then do it. Raises StoreAway or DatabaseAway."""
-    database: Database | None = request.state.database
-    if database is None:
-        raise ApiError(503, "Read only", "Nothing is written here: no database is set.", headers={"retry-after": "60"})
-    note = await _note(request, target)
-    try:
-        row = await database.run(work)
-    except ApiError as error:
-        # whether it was committed is known but for one error: then the note stays for the poll
-        if error.status < 500:
-            request.state.lookup.store.write(("ZREM", PENDING_KEY, note))
-        raise
-    request.state.note = note
-    return row
+def _asked(target: Target) -> Row:
+    return {"company": target.company, "product": target.row}
 
 
-async def _note(request: Request, target: Target) -> bytes:
-    nonce = request.state.lookup.ids.fresh().decode()
-    note = pending(nonce, *target)
-    await tell(request.state.lookup.store, ("ZADD", PENDING_KEY, int(time() * 1000), note))
-    return note
-
-
-async def _publish(request: Request, target: Target, version: int, stored: bytes) -> None:
-    store: Store = request.state.lookup.store
-    await tell(store, publish_command(*target, version, stored))
-    store.write(("ZREM", PENDING_KEY, request.state.note))
-
-
-async def tell(store: Store, command: tuple[Any, ...]) -> Any:
-    """Redis' reply to a command that writes. Raises StoreAway, also where Redis refuses it (a replica, no memory)."""
-    reply = await store.ask(command)
-    if isinstance(reply, Exception):
-        raise StoreAway("The store does not take writes; try again shortly.") from reply
-    return reply
+async def _publish(request: Request, target: Target, version: int, stored: bytes, note: bytes) -> None:
+    await publish(request.state.lookup.store, publish_command(*target, version, stored), note)

@@ -22,8 +22,8 @@ from models.published_configs import (
     publish_company_command,
     version_of,
 )
-from serving.configs import tell
 from serving.database import Database, Transaction
+from serving.durable_writes import tell
 from serving.errors import ApiError
 from serving.store import Store
 
@@ -74,6 +74,10 @@ class Unpublished:
     async def _settle(self, note: bytes) -> None:
         """Publish what Postgres now holds of one configuration, a deletion where it holds none."""
         _, company, resource, product_id = json.loads(note)
+        if resource in COMPANY_FOLDERS:
+            await self._database.run(self._publishing(company, resource, COMPANY_FOLDERS[resource]))
+            await tell(self._store, ("ZREM", PENDING_KEY, note))
+            return
         target = {"company": company, "product": product_id, "since": None}
 
         async def work(transaction: Transaction) -> tuple[dict[str, Any] | None, datetime]:

@@ -25,6 +25,7 @@ SAID = {
     403: "The token's scopes do not include the one needed.",
     404: "There is none of that name for this company; another company's counts as none.",
     409: "Conflicts with what is stored.",
+    412: "If-Match names another version than the one that is stored.",
     413: "The body is larger than 64 KB.",
     414: "The address is longer than 8,000 bytes.",
     415: "The body is declared as something else than JSON.",
@@ -46,6 +47,7 @@ OPERATORS_COMPANY = query("companyId", ID, "The company; required of an operator
 CUSTOMER = query("customerId", {**ID, "minLength": 0}, "Who asks, where that is known.")
 SESSION = query("sessionId", {**ID, "minLength": 0}, "The visitor's session.")
 IF_NONE_MATCH = header("If-None-Match", text(), "ETags that the client has: 304 where one of them still holds.")
+IF_MATCH = header("If-Match", text(), "Write only over the version of this ETag, or over any that is there (`*`); else 412.")
 IDEMPOTENCY_KEY = header(
     "Idempotency-Key", text(0, 200), "Names this request: sent again within 24 hours it counts once and gets the same answer."
 )

@@ -12,7 +12,7 @@ from models.subscription_rules import LONGEST_TEXT, MOST_CATEGORIES, MOST_ORDERS
 from models.subscriptions import CONFIG, DEFAULT_FREQUENCY, FREQUENCY_DAYS, MODEL
 from serving.auth import READ, WRITE
 from serving.bulk_discounts import MOST_ITEMS
-from serving.openapi.problems import COMPANY, CUSTOMER, IF_NONE_MATCH, NOT_MODIFIED, operation
+from serving.openapi.problems import COMPANY, CUSTOMER, IF_MATCH, IF_NONE_MATCH, NOT_MODIFIED, operation
 from serving.openapi.vocabulary import (
     BOOLEAN,
     ID,
@@ -205,11 +205,11 @@ PATHS: dict[str, Schema] = {
             "getBulkDiscount", BULK, "The product's bulk discount", {200: STORED, 304: NOT_MODIFIED}, (), (*READING, IF_NONE_MATCH)
         ),
         "put": operation(
-            "putBulkDiscount", BULK, "Store it", {200: STORED}, (409,), (PRODUCT,), WRITE,
+            "putBulkDiscount", BULK, "Store it", {200: STORED}, (409, 412), (PRODUCT, IF_MATCH), WRITE,
             body(ref("BulkDiscountChange"), {"tiers": TIERS, "maxDiscountPercent": 30}),
         ),
         "delete": operation(
-            "deleteBulkDiscount", BULK, "Delete it", {200: answer("It is gone.", SUCCESS)}, (), (PRODUCT,), WRITE
+            "deleteBulkDiscount", BULK, "Delete it", {200: answer("It is gone.", SUCCESS)}, (412,), (PRODUCT, IF_MATCH), WRITE
         ),
     },
     "/api/products/{productId}/bulk-recommendation": {
@@ -236,7 +236,7 @@ PATHS: dict[str, Schema] = {
             {200: CONFIGURED, 304: NOT_MODIFIED}, (), (*READING, IF_NONE_MATCH),
         ),
         "put": operation(
-            "putSubscriptionConfig", SUBSCRIPTIONS, "Store it", {200: CONFIGURED}, (409,), (PRODUCT,), WRITE,
+            "putSubscriptionConfig", SUBSCRIPTIONS, "Store it", {200: CONFIGURED}, (409, 412), (PRODUCT, IF_MATCH), WRITE,
             body(ref("SubscriptionConfigChange"), {"enabled": True, "defaultFrequency": DEFAULT_FREQUENCY}),
         ),
     },

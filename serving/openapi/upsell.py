@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from models.targeting_facts import PLACEMENTS, UPSELL_TYPES, URGENCIES
-from models.targeting_rules import LONGEST_ID
 from serving.auth import READ
 from serving.events_fields import MOST_REVENUE
 from serving.openapi.problems import COMPANY, CUSTOMER, IDEMPOTENCY_KEY, SESSION, operation
 from serving.openapi.recommendations import EVENTS, IMPRESSION_ID, MAYBE, MONEY, PRODUCT_SHOWN
+from serving.openapi.rules import OFFER_SHOWN
 from serving.openapi.vocabulary import (
-    BOOLEAN,
     ID,
     SUCCESS,
     Schema,
@@ -29,15 +28,6 @@ from serving.openapi.vocabulary import (
 
 OFFERS = "Offers"
 PLACEMENT = one_of(*PLACEMENTS)
-OFFER_SHOWN = shape(
-    {},
-    {
-        "discountPercent": nullable(number(0, 100, multipleOf=0.01)),
-        "freeShipping": nullable(BOOLEAN),
-        "freeGift": nullable(text(0, LONGEST_ID, description="A product of the company's.")),
-        "bonusProduct": nullable(text(0, LONGEST_ID, description="A product of the company's.")),
-    },
-)
 UPSELL = {
     "ruleId": ID,
     "impressionToken": nullable(IMPRESSION_ID),

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -16,7 +17,7 @@ from flows import embedded
 from models.published_configs import BULK_DISCOUNT, PENDING_KEY, config_key, pending, publish_command
 from tests.conftest import RedisServer
 from tests.serving.api import Api, eventually, running_api
-from tests.serving.offers import SECRET, TIERS, Shop
+from tests.serving.offers import SECRET, TIERS, Shop, token
 
 
 @pytest.fixture
@@ -206,3 +207,49 @@ def test_all_workers_see_a_write(shop: Shop) -> None:
 def test_health_tells_of_postgres(writing_api: Api) -> None:
     """Where Postgres is used it is among the checks."""
     eventually(lambda: writing_api.get("/api/health").json()["checks"]["postgres"]["ok"] is True, "Postgres is not seen")
+
+
+def test_an_update_that_would_be_lost(shop: Shop) -> None:
+    """If-Match of another version is 412, the updatedAt of another 409, on every write of a configuration; the right ones pass."""
+    shop.sells({"p": "10.00"})
+
+    def send(method: str, resource: str, body: object, *headers: str) -> int:
+        lines = [f"Authorization: Bearer {token(shop.company)}", "Content-Type: application/json", *headers]
+        given = json.dumps(body).encode()
+        return shop.api.get(f"/api/products/p/{resource}", *lines, method=method, body=given).status
+
+    for resource in ("bulk-discount", "subscription-config"):
+        assert send("PUT", resource, {}, "If-Match: *") == 412
+        first = shop.put("p", {}, resource)
+        assert send("PUT", resource, {"enabled": False}, f"If-Match: {first.headers['etag']}") == 200
+        assert send("PUT", resource, {"enabled": True}, f"If-Match: {first.headers['etag']}") == 412
+        assert send("PUT", resource, first.json()) == 409
+        now = shop.get("p", resource)
+        assert now.json()["enabled"] is False
+        assert (
+            send("PUT", resource, now.json(), f"If-Match: {now.headers['etag']}" if "etag" in now.headers else "If-Match: *") == 200
+        )
+    assert send("DELETE", "bulk-discount", {}, f"If-Match: {first.headers['etag']}") == 412
+    assert send("DELETE", "bulk-discount", {}, "If-Match: *") == 200
+
+
+def test_every_write_is_recorded(shop: Shop, offers_database: str) -> None:
+    """Who wrote which configuration, what was there before and after; a refused write leaves nothing."""
+    shop.sells({"p": "10.00"})
+    shop.put("p", {"tiers": TIERS})
+    shop.put("p", {"enabled": False})
+    assert shop.put("p", {"tiers": "none"}).status == 400
+    shop.delete("p")
+    path = f"/api/products/p/subscription-config?companyId={quote(shop.company, safe='')}"
+    assert shop.api.send("PUT", path, token(None, "platform:admin", sub="ops"), {}).status == 200
+    with psycopg.connect(offers_database) as connection:
+        rows = connection.execute(
+            """select "writtenBy", action, resource, "resourceId", before->'enabled', after->'enabled' from "UpsellAudit"
+            where "companyId" = %s order by id""", [shop.company]
+        ).fetchall()  # fmt: skip
+    assert rows == [
+        ("tester", "create", "bulk-discount", "p", None, True),
+        ("tester", "update", "bulk-discount", "p", True, False),
+        ("tester", "delete", "bulk-discount", "p", False, None),
+        ("ops", "create", "subscription-config", "p", None, True),
+    ]

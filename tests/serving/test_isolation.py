@@ -24,8 +24,10 @@ OFFERS = {
 }
 
 
-# walked in test_upsell.py and test_stored_carts.py, test_events.py, test_preview.py
+# walked in test_upsell.py and test_stored_carts.py, test_events.py, test_preview.py, test_rules.py
 ELSEWHERE = {
+    "/api/upsell/rules",
+    "/api/upsell/rules/{rule_id}",
     "/api/upsell/cart/{cart_id}",
     "/api/admin/upsell/preview",
     "/api/admin/recommendations/preview/{product_id}",
