@@ -17,7 +17,7 @@ from flows.layout import experiment_snapshot_key, experiment_snapshots_prefix
 from flows.object_store import ObjectStore
 from flows.scanner import Scanner
 from flows.settings import Settings
-from models import holdout
+from models import company_settings, exact_json, holdout
 from models.snapshot import Snapshot, instant
 
 Progress = Callable[[str, int, int], None]
@@ -94,7 +94,9 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ensure_holdout(connection: Connection, company: str) -> None:
-    variants = [{"id": variant} for variant in holdout.WEIGHTS]
+    stored = connection.execute(sql.load("settings/published"), {"company": company}).fetchone()
+    given = exact_json.read(stored["settings"]) if stored else {}
+    shares = holdout.weights(company_settings.read(given).settings.holdout_percent)
     connection.execute(
         sql.load("analyze/holdout"),
         {
@@ -102,8 +104,8 @@ def _ensure_holdout(connection: Connection, company: str) -> None:
             "experiment": holdout.experiment_id(company),
             "name": holdout.NAME,
             "control": Jsonb({"id": holdout.HOLDOUT, "unit": "session"}),
-            "variants": Jsonb(variants),
-            "weights": Jsonb(holdout.WEIGHTS),
+            "variants": Jsonb([{"id": variant} for variant in shares]),
+            "weights": Jsonb(shares),
             "metric": holdout.METRIC,
         },
     )

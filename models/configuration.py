@@ -2,37 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
-Check = Callable[[Any], bool]
+from models.bulk_fields import Fault, fault
+
 LARGEST = 2**31 - 1
 
 
+class Check(NamedTuple):
+    """What a value must satisfy, and a phrase that says so."""
+
+    holds: Callable[[Any], bool]
+    due: str
+
+    def __call__(self, value: Any) -> bool:
+        """Whether the value does."""
+        return self.holds(value)
+
+
 def _whole(low: int, high: int = LARGEST) -> Check:
-    return lambda value: type(value) is int and low <= value <= high
+    return Check(lambda value: type(value) is int and low <= value <= high, f"a whole number from {low} to {high}")
 
 
 def _number(low: float, high: float) -> Check:
-    return lambda value: type(value) in (int, float) and low <= value <= high
+    return Check(lambda value: type(value) in (int, float, Decimal) and low <= value <= high, f"a number from {low} to {high}")
 
 
-def _text(value: Any) -> bool:
+def _is_text(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= 200
 
 
-def _flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def _texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+def _are_texts(value: Any) -> bool:
+    return (
+        isinstance(value, list) and len(value) <= MOST_LISTED and all(isinstance(item, str) and len(item) <= 200 for item in value)
+    )
 
 
 def _one_of(*allowed: str) -> Check:
-    return lambda value: value in allowed
+    return Check(lambda value: value in allowed, " or ".join(allowed))
 
+
+MOST_LISTED = 500
+_text = Check(_is_text, "a text of 1 to 200 characters")
+_flag = Check(lambda value: isinstance(value, bool), "true or false")
+_texts = Check(_are_texts, f"a list of at most {MOST_LISTED} texts of 200 characters at most")
 
 # part -> field -> (default, what a value must satisfy); the ranges are contract.md 2.1's
 FIELDS: dict[str, dict[str, tuple[Any, Check]]] = {
@@ -129,3 +145,41 @@ def merge(stored: dict[str, Any]) -> Configuration:
                 ignored.append(f"{part}.{name}")
                 parts[part][name] = default
     return Configuration(parts, ignored)
+
+
+def faults(given: Mapping[str, Any]) -> list[Fault]:
+    """What is wrong with a change of a configuration: parts, each of some fields; null, of a part or a field, is the default."""
+    return [found for part, fields in given.items() for found in _faults_of(str(part), fields)]
+
+
+def _faults_of(part: str, fields: Any) -> Iterator[Fault]:
+    if part not in FIELDS:
+        yield {"field": f"{part:.40}", "message": f"{part!r:.40} is no part of the configuration; there are {', '.join(FIELDS)}."}
+    elif fields is not None and not isinstance(fields, Mapping):
+        yield fault(part, f"{part} must be an object", fields)
+    else:
+        for name, value in (fields or {}).items():
+            at = f"{part}.{name:.40}"
+            if name not in FIELDS[part]:
+                yield {"field": at, "message": f"{name!r:.40} is no field of {part}; there are {', '.join(FIELDS[part])}."}
+            elif value is not None and not FIELDS[part][name][1](value):
+                yield fault(at, f"{name} must be {FIELDS[part][name][1].due}", value)
+
+
+def own(stored: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What is stored after a change that has no faults: of each part the fields that are neither null nor the default."""
+    changed = {}
+    for part, fields in FIELDS.items():
+        earlier = stored.get(part)
+        fresh = given.get(part, {})
+        merged = {**(earlier if isinstance(earlier, Mapping) and fresh is not None else {}), **(fresh or {})}
+        changed[part] = {
+            name: value for name, value in merged.items() if value is not None and not _is_default(fields, name, value)
+        }
+    return changed
+
+
+def _is_default(fields: Mapping[str, tuple[Any, Check]], name: str, value: Any) -> bool:
+    default = fields[name][0] if name in fields else None
+    plain = float(value) if isinstance(value, Decimal) else value
+    return bool(plain == default) and isinstance(plain, bool) == isinstance(default, bool)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import quote
+
+from models.bulk_fields import Fault, fault
 
 FLAGS_KEY = "upsell:flags"
 SMART_UPSELL, BULK_DISCOUNTS, RECOMMENDATIONS, MI_RECOMMENDATIONS, SUBSCRIPTION_INTELLIGENCE = (
@@ -46,6 +49,20 @@ def flags(*documents: bytes | None) -> Mapping[str, bool]:
         if document:
             merged = {**merged, **_known(document)}
     return merged
+
+
+def faults(given: Mapping[str, Any]) -> list[Fault]:
+    """What is wrong with a change of flags; null gives up the own value of one."""
+    unknown = [name for name in given if name not in DEFAULTS]
+    named = [{"field": f"{name:.40}", "message": f"{name!r:.40} is no flag; there are {', '.join(DEFAULTS)}."} for name in unknown]
+    wrong = [name for name in DEFAULTS if given.get(name) is not None and not isinstance(given[name], bool)]
+    return named + [fault(name, f"{name} must be true, false or null", given[name]) for name in wrong]
+
+
+def own(stored: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, bool]:
+    """What is stored after a change that has no faults, in the order of DEFAULTS; what equals a default stands all the same."""
+    merged = {**stored, **given}
+    return {name: merged[name] for name in DEFAULTS if isinstance(merged.get(name), bool)}
 
 
 def _known(document: bytes) -> dict[str, bool]:

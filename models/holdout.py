@@ -27,6 +27,11 @@ def experiment_id(company: str) -> str:
     return f"{company}:{EXPERIMENT}"
 
 
+def weights(percent: float) -> dict[str, float]:
+    """Shares of the variants where `percent` (0..100) of the sessions are held out."""
+    return {HOLDOUT: round(percent / 100, 6), OFFERS: round(1 - percent / 100, 6)}
+
+
 def variant_of(company: str, session: str, percent: float) -> str:
     """HOLDOUT for `percent` (0..100) of a company's sessions, OFFERS for all others; a session stays held out with a higher one."""
     return HOLDOUT if is_held_out(company, session, percent) else OFFERS

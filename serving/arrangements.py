@@ -43,7 +43,7 @@ def arranged(live: Live, documents: CompanyDocuments) -> Arranged:
     """What was made of the generation for these documents, made anew where there are others."""
     held = live.arranged
     if held is None or held.documents is not documents:
-        held = live.arranged = Arranged(documents, _configured(live, documents.recommendation_config))
+        held = live.arranged = Arranged(documents, _configured(live, documents))
     return held
 
 
@@ -137,7 +137,7 @@ def _varied(live: Live, held: Arranged, variants: Variants) -> Arrangement:
             if own:
                 # a title is everybody's, unless guests have one of their own
                 own = {"titleForGuests": own["title"], **own} if "title" in own else own
-                change = {**fields_set(live, held.documents.recommendation_config, kind), **own}
+                change = {**_set(live, held.documents, kind), **own}
                 sections[kind] = changed(live, held.manifests, kind, change)
             if not sections[kind].enabled and any("enabled" in change for change in by_kind[kind].values()):
                 absent.append(sections[kind])
@@ -145,13 +145,17 @@ def _varied(live: Live, held: Arranged, variants: Variants) -> Arrangement:
     return Arrangement(sections, held.everybody.max_sections, tag, trials, absent)
 
 
-def _configured(live: Live, config: Mapping[str, Any]) -> Arrangement:
+def _set(live: Live, documents: CompanyDocuments, kind: str) -> dict[str, Any]:
+    return fields_set(live, documents.recommendation_config, kind, documents.recommendation_config_version > 0)
+
+
+def _configured(live: Live, documents: CompanyDocuments) -> Arrangement:
     """The sections as the company's configuration has them by now: the generation itself, where it was built of the same."""
     sections, tag = dict(live.sections), []
     for kind in live.sections:
-        change = fields_set(live, config, kind)
+        change = _set(live, documents, kind)
         if change:
             sections[kind] = changed(live, {}, kind, change)
             tag += [kind, to_json(change).decode()]
-    most = most_sections(live, config)
+    most = most_sections(live, documents.recommendation_config, documents.recommendation_config_version > 0)
     return Arrangement(sections, most, tag) if tag or most != live.max_sections else live

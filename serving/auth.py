@@ -67,10 +67,8 @@ def authorized(request: Request, scope: str) -> str:
     An operator names the company by `?companyId=`; anyone else may, as long as it is the token's own. Each scope stands by itself:
     writing does not imply reading. Raises ApiError 401, 403, 404 for another company, 400 where an operator names none.
     """
-    claims = request.state.keys.claims(_bearer(request))
-    scopes, own = claims.get("scope"), claims.get("companyId")
-    if not isinstance(scopes, list):
-        _unknown_caller("The token has no list of scopes.")
+    claims, scopes = _told(request)
+    own = claims.get("companyId")
     asked = query_fields(request.scope["query_string"].decode("latin-1")).get("companyId")
     if OPERATOR in scopes:
         if not asked:
@@ -86,6 +84,23 @@ def authorized(request: Request, scope: str) -> str:
         company = own
     request.state.company, request.state.subject = company, claims["sub"]
     return company
+
+
+def operator(request: Request) -> None:
+    """Let an operator alone by, for what belongs to no company. Raises ApiError 401, 403."""
+    claims, scopes = _told(request)
+    if OPERATOR not in scopes:
+        raise ApiError(403, "Not allowed", f"The token's scopes do not include {OPERATOR}.")
+    request.state.subject = claims["sub"]
+
+
+def _told(request: Request) -> tuple[Mapping[str, Any], list[Any]]:
+    """The claims of the request's token, and its scopes."""
+    claims = request.state.keys.claims(_bearer(request))
+    scopes = claims.get("scope")
+    if not isinstance(scopes, list):
+        _unknown_caller("The token has no list of scopes.")
+    return claims, scopes
 
 
 def _bearer(request: Request) -> str:

@@ -40,6 +40,7 @@ class CompanyDocuments:
     experiments_version: int = 0
     settings: CompanySettings = _DEFAULT_SETTINGS
     recommendation_config: Mapping[str, Any] = field(default_factory=lambda: _DEFAULT_PARTS)
+    recommendation_config_version: int = 0
     flags: Mapping[str, bool] = field(default_factory=lambda: DEFAULTS)
 
 
@@ -138,7 +139,7 @@ def _made(
         listed = _listed(_parsed(company, "experiments", experiments[1], json.loads))
         made = replace(made, experiments=listed, experiments_version=experiments[0])
     parts = configuration.merge(dict(_object(_parsed(company, "recommendation-config", config[1], json.loads)))).parts
-    return replace(made, recommendation_config=parts)
+    return replace(made, recommendation_config=parts, recommendation_config_version=config[0] if config[1] else 0)
 
 
 def _parsed(company: str, resource: str, stored: bytes, reads: Callable[[bytes], Any]) -> Any:

@@ -88,17 +88,19 @@ def path_id(request: Request, name: str, field: str) -> str:
     return identifier(field, decode(field, request.path_params[name]))
 
 
-def check_named(given: Mapping[str, Any], due: Mapping[str, str]) -> None:
+def check_named(given: Mapping[str, Any], due: Mapping[str, str | None]) -> None:
     """Raises ApiError 400 where a body names another row or company than the address and the token do."""
     for name, value in due.items():
         if given.get(name, value) != value:
             raise refused(400, "Invalid parameter", [{"field": name, "message": "is another one than the request is for."}])
 
 
-def answered(request: Request, shown: Mapping[str, Any], version: int, status: int = 200, location: str = "") -> Response:
-    """The answer that shows a document, or 304 where a GET's client has it."""
+def answered(
+    request: Request, shown: Mapping[str, Any], version: int, status: int = 200, location: str = "", *, is_whole: bool = True
+) -> Response:
+    """The answer that shows a document, or 304 where a GET's client has it; is_whole: what is shown is of this version alone."""
     headers = {**NO_STORE, "etag": preconditions.tag(version), **({"location": location} if location else {})}
-    if request.method in ("GET", "HEAD") and preconditions.is_unchanged(request, version):
+    if is_whole and request.method in ("GET", "HEAD") and preconditions.is_unchanged(request, version):
         return Response(status_code=304, headers=headers)
     return Response(exact_json.write(shown), status, headers, "application/json")
 

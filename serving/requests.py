@@ -12,7 +12,7 @@ LONGEST_ID = 200
 LONGEST_TARGET = 8_000
 BROKEN_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 CLIENT_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,80}")
-NO_IDS = frozenset(("sections", "quantity", "items", "maxUpsells", "placements"))
+NO_IDS = frozenset(("sections", "quantity", "items", "maxUpsells", "placements", "limit", "before"))
 FIELDS = frozenset(("companyId", "customerId", "sessionId", "cartId")) | NO_IDS
 
 

@@ -47,24 +47,28 @@ def changed(live: Live, manifests: Mapping[str, Manifest], kind: str, change: An
     return Shown(live.manifest, row, varied, _source(live, manifests, row, section, change))
 
 
-def fields_set(live: Live, config: Mapping[str, Any], kind: str) -> dict[str, Any]:
+def fields_set(live: Live, config: Mapping[str, Any], kind: str, is_stored: bool) -> dict[str, Any]:
     """What the company's configuration has otherwise than the generation's section, as a change.
 
-    What stands at its default may never have been set, so there the generation is right until the next one.
+    Where none is stored, what stands at its default was never set: there the generation is right until the next one.
     """
     _, section = _found(live.manifest, kind)
     part = PARTS.get(section.type)
     if part is None:
         return {}
-    shared = {name: config["alsoBought"][name] for name in SHARED if config["alsoBought"][name] != DEFAULTS["alsoBought"][name]}
-    given = shared | {name: value for name, value in config[part].items() if value != DEFAULTS[part][name]}
+    shared = {
+        name: config["alsoBought"][name]
+        for name in SHARED
+        if is_stored or config["alsoBought"][name] != DEFAULTS["alsoBought"][name]
+    }
+    given = shared | {name: value for name, value in config[part].items() if is_stored or value != DEFAULTS[part][name]}
     return {name: value for name, value in given.items() if _held(section, name) not in (value, None)}
 
 
-def most_sections(live: Live, config: Mapping[str, Any]) -> int:
+def most_sections(live: Live, config: Mapping[str, Any], is_stored: bool) -> int:
     """How many sections a page has at most, by the same rule."""
     given: int = config["global"]["maxSectionsPerPage"]
-    return live.max_sections if given == DEFAULTS["global"]["maxSectionsPerPage"] else given
+    return given if is_stored or given != DEFAULTS["global"]["maxSectionsPerPage"] else live.max_sections
 
 
 def _found(manifest: Manifest, kind: str) -> tuple[Kind, Section]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.configuration import FIELDS, merge
+from models.configuration import FIELDS, faults, merge, own
 from tests.models.invented import QUICK
 
 # contract.md 2.1, by hand
@@ -130,3 +131,31 @@ def test_any_json_gives_a_complete_configuration(stored: dict[tuple[str, str], A
     for part, fields in FIELDS.items():
         for name, (_, holds) in fields.items():
             assert holds(merged.parts[part][name])
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*FIELDS, "other"]), st.none() | st.dictionaries(st.text(max_size=9), st.integers() | st.text())
+    )
+)
+@QUICK
+def test_a_change_without_faults_is_followed(given_parts: dict[str, Any]) -> None:
+    """Whatever is given, a change that has no faults is what the configuration says next, and nothing of it is ignored."""
+    if not faults(given_parts):
+        stored = own({}, given_parts)
+        merged = merge(stored)
+        assert not merged.ignored
+        for part, fields in given_parts.items():
+            for name, value in (fields or {}).items():
+                assert merged.parts[part][name] == (FIELDS[part][name][0] if value is None else value)
+
+
+def test_a_switch_is_no_number() -> None:
+    """1 is not true, True is not 1, and 0.50 is the default .5 whatever it was read as."""
+    assert [row["field"] for row in faults({"global": {"trackClicks": 1, "maxSectionsPerPage": True}})] == [
+        "global.trackClicks",
+        "global.maxSectionsPerPage",
+    ]
+    assert own({}, {"youMightLike": {"diversityFactor": Decimal("0.50")}})["youMightLike"] == {}
+    # what the platform stores of its own stays
+    assert own({"global": {"theirs": 1}}, {"global": {"trackClicks": False}})["global"] == {"theirs": 1, "trackClicks": False}

@@ -24,8 +24,15 @@ OFFERS = {
 }
 
 
-# walked in test_upsell.py and test_stored_carts.py, test_events.py, test_preview.py, test_rules.py
+# walked in test_upsell.py and test_stored_carts.py, test_events.py, test_preview.py, test_rules.py,
+# test_administration.py
 ELSEWHERE = {
+    "/api/admin/recommendations/config",
+    "/api/admin/settings",
+    "/api/admin/flags",
+    "/api/admin/flags/global",
+    "/api/admin/audit",
+    "/api/admin/audit/global",
     "/api/upsell/rules",
     "/api/upsell/rules/{rule_id}",
     "/api/upsell/cart/{cart_id}",
