@@ -8,16 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
 
 import polars as pl
 from psycopg.types.json import Jsonb
@@ -25,8 +20,9 @@ from psycopg.types.json import Jsonb
 import sql
 from flows import embedded, migrate
 from flows.connections import postgres, redis_client
+from flows.demo_checks import Running, check, page, page_of_customer
 from flows.doors import open_services
-from flows.errors import CheckFailed, UpsellError
+from flows.errors import UpsellError
 from flows.load import CompanyRow, load
 from flows.nightly import failures, night
 from flows.object_store import open_store
@@ -38,35 +34,11 @@ from flows.simulate import simulate, write
 from flows.tokens import COMPANY_SCOPES, sign, signing_secret
 from models.flags import DEFAULTS
 from models.generation import WHOLE_COMPANY
-from models.subscription_frequency import FREQUENCIES
 
 COMPANIES = (*SAMPLES, "simulated")
 SIMULATED_LINES = 20_000
 # a year of a wholesaler is looked back on as a whole; the other shops have the defaults
 CONFIGURED = {"online-retail": {"lookbackDays": 365}}
-
-
-@dataclass(frozen=True)
-class Running:
-    """Addresses of a running demo, a token with every company scope per company, the three best sellers of each company, and a
-    customer of each company that has lists for customers."""
-
-    api: str
-    settings: Settings
-    tokens: dict[str, str]
-    best_sellers: dict[str, list[str]]
-    customers: dict[str, str]
-
-
-class Sent(NamedTuple):
-    """What a check sends beside its address."""
-
-    method: str
-    body: Any = None
-    token: str = ""
-
-
-READ = Sent("GET")
 
 
 def run_demo(settings: Settings, *, leave: bool, as_json: bool) -> None:
@@ -111,87 +83,6 @@ def prepare(settings: Settings) -> None:
         raise UpsellError(failed)
 
 
-def check(demo: Running) -> None:
-    """Ask every endpoint what a newcomer would ask. Raises CheckFailed, naming the endpoint and what it said."""
-    _expect(demo, "/api/health", 200, lambda body: body["status"] == "ok")
-    for company, products in demo.best_sellers.items():
-        page = _page(company, products[0])
-        _expect(demo, page, 200, lambda body: len(body["sections"]) == 3 and all(row["products"] for row in body["sections"]))
-        for kind in ("also-bought", "you-might-like", "frequently-viewed"):
-            section = page.replace("recommendations?", f"recommendations/{kind}?")
-            _expect(demo, section, 200, lambda body, kind=kind: body["type"] == kind.upper().replace("-", "_"))
-        for product in products:
-            _expect(demo, f"{_page(company, product)}&sessionId=demo", 200, lambda body: bool(body["sections"]))
-    for company, customer in demo.customers.items():
-        _expect(demo, _page_of_customer(demo, company, customer), 200, lambda body: body["personalized"] is True)
-    _check_offers(demo)
-    _check_upsells(demo)
-    _expect(demo, page.partition("?")[0], 400, lambda body: body["errors"][0]["field"] == "companyId")
-    _expect(demo, _page("no-such-company", "1"), 404, lambda body: body["status"] == 404)
-
-
-def _check_offers(demo: Running) -> None:
-    """Configure a product of the first shop, price it, and take the bulk discount away again."""
-    company, products = next(iter(demo.best_sellers.items()))
-    product, token = products[0], demo.tokens[company]
-    discount, config = (_offer(company, product, name) for name in ("bulk-discount", "subscription-config"))
-    tiers = [{"minQuantity": 5, "maxQuantity": None, "discountType": "PERCENTAGE", "discountValue": 10, "label": "Five"}]
-    line = {"productId": product, "quantity": 5}
-    calculate = "/api/products/pricing/bulk-calculate"
-    _expect(demo, discount, 200, lambda body: body["tiers"] == tiers, Sent("PUT", {"tiers": tiers}, token))
-    _expect(demo, discount, 200, lambda body: body["tiers"] == tiers)
-    _expect(demo, calculate, 200, lambda body: body["totalSavings"] > 0, Sent("POST", line, token))
-    _expect(demo, calculate, 200, lambda body: len(body["items"]) == 2, Sent("POST", {"items": [line, line]}, token))
-    _expect(demo, calculate, 401, lambda body: body["status"] == 401, Sent("POST", line, "nobody's"))
-    nudge = f"{_offer(company, product, 'bulk-recommendation')}&quantity=5"
-    _expect(demo, nudge, 200, lambda body: "recommendation" not in body)
-    _expect(demo, discount, 200, lambda body: body["success"], Sent("DELETE", None, token))
-    _expect(demo, discount, 404, lambda body: body["status"] == 404)
-    _expect(demo, config, 200, lambda body: len(body["discountTiers"]) == 7, Sent("PUT", {}, token))
-    _expect(demo, config, 200, lambda body: body["enabled"])
-    for name in ("subscription-eligibility", "subscription-offer"):
-        path = f"/api/upsell/{name}/{urllib.parse.quote(product, safe='')}?companyId={urllib.parse.quote(company)}"
-        _expect(demo, path, 200, lambda body: body["eligible"] and body["recommendedFrequency"] in FREQUENCIES)
-
-
-def _check_upsells(demo: Running) -> None:
-    """Offers for a cart that the request holds, a view that is kept, and the API's own document."""
-    company, products = next(iter(demo.best_sellers.items()))
-    of_company = f"companyId={urllib.parse.quote(company)}"
-    items = urllib.parse.quote(f"{urllib.parse.quote(products[0], safe='')}:2", safe="")
-    cart = f"/api/upsell/cart/demo?{of_company}&items={items}&sessionId=demo"
-    _expect(demo, cart, 200, lambda body: {"upsells", "bulkRecommendations", "subscriptionOffers"} == set(body))
-    viewed = Sent("POST", {"productId": products[0], "sessionId": "demo"})
-    _expect(demo, f"/api/recommendations/view?{of_company}", 200, lambda body: body["success"], viewed)
-    _expect(demo, "/api/openapi.json", 200, lambda body: body["openapi"].startswith("3."))
-
-
-def _expect(demo: Running, path: str, status: int, holds: Any, sent: Sent = READ) -> None:
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {sent.token}"} if sent.token else {})
-    body = None if sent.body is None else json.dumps(sent.body).encode()
-    request = urllib.request.Request(demo.api + path, body, headers, method=sent.method)
-    try:
-        with urllib.request.urlopen(request, timeout=10) as response:
-            found, answer = response.status, json.load(response)
-    except urllib.error.HTTPError as error:
-        found, answer = error.code, json.load(error)
-    if found != status or not holds(answer):
-        raise CheckFailed(f"{sent.method} {path} answered {found} where {status} was due: {json.dumps(answer)[:300]}")
-
-
-def _offer(company: str, product: str, resource: str) -> str:
-    return _page(company, product).replace("/recommendations?", f"/{resource}?")
-
-
-def _page(company: str, product: str) -> str:
-    return f"/api/products/{urllib.parse.quote(product, safe='')}/recommendations?companyId={urllib.parse.quote(company)}"
-
-
-def _page_of_customer(demo: Running, company: str, customer: str) -> str:
-    page = _page(company, demo.best_sellers[company][0]).replace("recommendations?", "recommendations/you-might-like?")
-    return f"{page}&customerId={urllib.parse.quote(customer)}"
-
-
 @contextmanager
 def _api(settings: Settings) -> Iterator[str]:
     """The read API as a process of its own; yields its address once it listens."""
@@ -223,8 +114,8 @@ def _announce(demo: Running, as_json: bool) -> None:
         print(json.dumps(document), flush=True)
         return
     lines = [f"API       {demo.api}", f"Postgres  {demo.settings.database_url}", f"Redis     {demo.settings.redis_url}", "", "Try:"]
-    lines += [f"  curl '{demo.api}{_page(company, products[0])}'" for company, products in demo.best_sellers.items()]
-    lines += [f"  curl '{demo.api}{_page_of_customer(demo, company, id)}'" for company, id in demo.customers.items()]
+    lines += [f"  curl '{demo.api}{page(company, products[0])}'" for company, products in demo.best_sellers.items()]
+    lines += [f"  curl '{demo.api}{page_of_customer(demo, company, id)}'" for company, id in demo.customers.items()]
     lines += [f"  curl '{demo.api}/api/health'", "", f"A token of {next(iter(demo.tokens))}: {next(iter(demo.tokens.values()))}"]
     print("\n".join([*lines, "", "Ctrl-C stops everything that this demo started."]), flush=True)
 

@@ -88,13 +88,14 @@ def backfill(start: date, end: date, reason: str, companies: list[str] | None = 
 def night_table(nights: list[CompanyNight]) -> str:
     """The night's report in Markdown: a row per company, then a line per company and kind on how ready it is."""
     head = (
-        "| company | generation | payloads | orders | views | quarantined | experiments | seconds | error |\n"
-        "|---|---|---|---|---|---|---|---|---|\n"
+        "| company | generation | payloads | orders | views | quarantined | experiments | claims above the order | seconds | error |\n"
+        "|---|---|---|---|---|---|---|---|---|---|\n"
     )
     ready = [f"- {row.company}, {kind}: {line}" for row in nights for kind, line in row.readiness.items()]
     table = head + "\n".join(
         f"| {row.company} | {row.generation or 'unchanged'} | {row.n_payloads:,} | {row.counts.get('orders', 0):,} "
-        f"| {row.counts.get('views', 0):,} | {sum(row.quarantined.values()):,} | {row.n_experiments:,} | {row.seconds} "
+        f"| {row.counts.get('views', 0):,} | {sum(row.quarantined.values()):,} | {row.n_experiments:,} "
+        f"| {row.n_revenue_mismatches:,} of {row.n_revenue_checked:,} | {row.seconds} "
         f"| {failures([row]) or ''} |"
         for row in nights
     )

@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 import urllib.request
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -73,11 +74,12 @@ def test_the_report_is_a_table() -> None:
     """The artifact has a row per company with what went live and what went wrong."""
     counts, readiness = {"orders": 6, "views": 0}, {"popular": "live"}
     good = CompanyNight("shop", "2026-05-02T00:00:00Z", "20260502-abc", 1234, counts, {"reason": 2}, readiness, 0.5)
+    good = replace(good, n_revenue_checked=3, n_revenue_mismatches=1)
     bad = CompanyNight("missing", "2026-05-02T00:00:00Z", None, 0, {}, {}, {}, 0.1, "Company 'missing' does not exist.")
     report = night_table([good, bad])
     rows = report.splitlines()[2:]
-    assert rows[0] == "| shop | 20260502-abc | 1,234 | 6 | 0 | 2 | 0 | 0.5 |  |"
-    assert rows[1] == "| missing | unchanged | 0 | 0 | 0 | 0 | 0 | 0.1 | Company 'missing' does not exist. |"
+    assert rows[0] == "| shop | 20260502-abc | 1,234 | 6 | 0 | 2 | 0 | 1 of 3 | 0.5 |  |"
+    assert rows[1] == "| missing | unchanged | 0 | 0 | 0 | 0 | 0 | 0 of 0 | 0.1 | Company 'missing' does not exist. |"
     assert report.endswith("\n\n- shop, popular: live")
 
 
