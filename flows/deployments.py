@@ -88,7 +88,7 @@ def backfill(start: date, end: date, reason: str, companies: list[str] | None = 
 def night_table(nights: list[CompanyNight]) -> str:
     """The night's report in Markdown: a row per company, then a line per company and kind on how ready it is."""
     head = (
-        "| company | generation | payloads | orders | views | quarantined | experiments | claims above the order | seconds | error |\n"
+        "| company | generation | payloads | orders | views | quarantined | experiments | overclaimed | seconds | error |\n"
         "|---|---|---|---|---|---|---|---|---|---|\n"
     )
     ready = [f"- {row.company}, {kind}: {line}" for row in nights for kind, line in row.readiness.items()]
