@@ -2,8 +2,8 @@
 
 Pages for everybody, for a customer with a published list, and for a guest whose live session has viewed three products before.
 
-Each server is a process with one worker on one core; the load generator and Redis share another. Rounds are interleaved and
-medians shown. What holds on a busy machine is the CPU time of the server process per request.
+Each server is a process with one worker on one core, or several on all; the load generator and Redis share another. Rounds are
+interleaved and medians shown. What holds on a busy machine is the CPU time of the server process per request.
 """
 
 from __future__ import annotations
@@ -102,9 +102,9 @@ def store(folder: Path, n_products: int) -> Iterator[str]:
 
 
 @contextmanager
-def server(name: str, url: str) -> Iterator[tuple[int, int]]:
-    """Pid and port of a running server."""
-    command = [sys.executable, "-m", "bench.read_path_servers", name]
+def server(name: str, url: str, workers: int = 1) -> Iterator[tuple[int, int]]:
+    """Pid and port of a running server, with more workers than one that of their parent."""
+    command = [sys.executable, "-m", "bench.read_path_servers", name, str(workers)]
     process = subprocess.Popen(command, env={**os.environ, "REDIS_URL": url}, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
@@ -115,15 +115,20 @@ def server(name: str, url: str) -> Iterator[tuple[int, int]]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """User and system time of a process and its children so far."""
+    stats = [Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split() for each in family(pid)]
+    return sum(int(fields[11]) + int(fields[12]) for fields in stats) / os.sysconf("SC_CLK_TCK")
+
+
+def family(pid: int) -> list[int]:
+    """A process and its children."""
+    return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
 
 def rss_mb(pid: int) -> float:
-    """Resident memory of a process."""
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
+    """Resident memory of a process and its children; pages that they share count for each."""
+    statuses = [Path(f"/proc/{each}/status").read_text().splitlines() for each in family(pid)]
+    return sum(int(line.split()[1]) for lines in statuses for line in lines if line.startswith("VmRSS")) / 1024
 
 
 def measure(
@@ -149,13 +154,15 @@ def measure(
         raise SystemExit(f"{target.name}: {full.n_bad + half.n_bad} answers were neither 200 nor 304.")
 
 
-def run(n_products: int, rounds: int, seconds: float) -> list[Target]:
+def run(n_products: int, rounds: int, seconds: float, workers: int) -> list[Target]:
     """Measure every target `rounds` times, in turn."""
     measured = targets()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url = stack.enter_context(store(folder, n_products))
-        servers = {name: stack.enter_context(server(name, url)) for name in dict.fromkeys(each.server for each in measured)}
+        servers = {
+            name: stack.enter_context(server(name, url, workers)) for name in dict.fromkeys(each.server for each in measured)
+        }
         pool = stack.enter_context(ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
         sent = {each.name: requests(each, n_products, servers[each.server][1]) for each in measured}
         for each in measured:
@@ -191,13 +198,15 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser("python -m bench.read_path", description=__doc__)
     parser.add_argument("--products", type=int, default=100_000)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     given = parser.parse_args()
-    measured = run(given.products, given.rounds, given.seconds)
+    measured = run(given.products, given.rounds, given.seconds, given.workers)
     show(
-        f"one section of one of {given.products:,} products, one worker, medians of {given.rounds}, {os.cpu_count()} cores",
+        f"one section of one of {given.products:,} products, {given.workers} worker(s), medians of {given.rounds}, "
+        f"{os.cpu_count()} cores",
         rows(measured),
     )
 

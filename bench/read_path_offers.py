@@ -84,7 +84,7 @@ def connections(target: Target) -> int:
     return 64 if "?" in target.path or target.path == "/constant" else 4
 
 
-def run(n_products: int, n_items: int, rounds: int, seconds: float) -> list[Target]:
+def run(n_products: int, n_items: int, rounds: int, seconds: float, workers: int) -> list[Target]:
     """Measure every target `rounds` times, in turn."""
     os.environ["JWT_SECRET"] = SECRET
     measured = targets()
@@ -93,7 +93,9 @@ def run(n_products: int, n_items: int, rounds: int, seconds: float) -> list[Targ
         url = stack.enter_context(store(folder, n_products))
         with redis.Redis.from_url(url) as client:
             fill(client, n_products)
-        servers = {name: stack.enter_context(server(name, url)) for name in dict.fromkeys(each.server for each in measured)}
+        servers = {
+            name: stack.enter_context(server(name, url, workers)) for name in dict.fromkeys(each.server for each in measured)
+        }
         pool = stack.enter_context(ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
         sent = {each.name: requests(each, n_products, n_items, servers[each.server][1]) for each in measured}
         for each in measured:
@@ -129,13 +131,14 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m bench.read_path_offers", description=__doc__)
     parser.add_argument("--products", type=int, default=5_000)
     parser.add_argument("--items", type=int, default=200)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     given = parser.parse_args()
-    measured = run(given.products, given.items, given.rounds, given.seconds)
+    measured = run(given.products, given.items, given.rounds, given.seconds, given.workers)
     show(
-        f"offers of {given.products:,} products, one worker, medians of {given.rounds}, {os.cpu_count()} cores",
+        f"offers of {given.products:,} products, {given.workers} worker(s), medians of {given.rounds}, {os.cpu_count()} cores",
         rows(measured, given.items),
     )
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import reduce
+from functools import lru_cache, reduce
 
 FIRST_NAME, DISCOUNT, REMAINING, PRODUCT_NAME = "firstName", "discount", "remaining", "productName"
 PLACEHOLDERS = (FIRST_NAME, DISCOUNT, REMAINING, PRODUCT_NAME)
+# messages of about 1 KB at most: one offer says the same in cart after cart
+KEPT = 4_096
 _PLACEHOLDER = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}(\s?%)?")
 # stands where a placeholder had no value; Postgres holds no NUL, so no text has one
 _GAP = "\0"
@@ -25,7 +27,12 @@ def fill(template: str, values: Mapping[str, str | None]) -> str:
     Without a value a placeholder takes along the signs that belonged to it, and the next letter begins the sentence that it
     began: "{{firstName}}, save" is "Save", "Hi {{firstName}}, save" is "Hi, save". Values are not searched for placeholders.
     """
-    known = {name: " ".join(value.split()) for name, value in values.items() if value and name in PLACEHOLDERS}
+    return _fill(template, tuple([(name, value) for name, value in values.items() if value and name in PLACEHOLDERS]))
+
+
+@lru_cache(KEPT)
+def _fill(template: str, values: tuple[tuple[str, str], ...]) -> str:
+    known = {name: " ".join(value.split()) for name, value in values}
     # a gap of the template's own, or of a value, is none of ours
     filled = _PLACEHOLDER.sub(lambda found: _filled(found, known), template.replace(_GAP, "").strip())
     return _tidy(filled) if _GAP in filled else filled

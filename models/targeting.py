@@ -14,8 +14,15 @@ from models.offer_products import Attached, Shelf
 from models.targeting_conditions import Check, Known, checks
 from models.targeting_facts import CART_PAGE, GUEST, Offered, Reason, Rule, Verdict, Visit
 
+# what no visit changes is looked at once per set of placements; what compares no amounts and no sets goes first
+STANDING, CHEAPEST = ("enabled", "placements"), ("conditions.isNewCustomer", "conditions.hasSubscription")
+# sets of placements that rules are sorted out for: as many as there are of the seven
+MOST_SORTED = 128
+
 
 class _Compiled(NamedTuple):
+    """A rule, everything that must hold, and the tests that are left where it may stand at all."""
+
     rule: Rule
     checks: tuple[Check, ...]
     holds: tuple[Callable[[Known], bool], ...]
@@ -43,13 +50,17 @@ class Targeting:
         ids = Counter(rule.id for rule in ordered)
         if len(ids) < len(ordered):
             raise ValueError(f"Two rules have the id {ids.most_common(1)[0][0]!r}; give each its own.")
-        self._classes = _classes([_compiled(rule) for rule in ordered])
+        self._compile([_compiled(rule) for rule in ordered])
+
+    def _compile(self, rows: Iterable[_Compiled]) -> None:
+        self._classes = _classes(rows)
+        self._sorted: dict[frozenset[str], list[tuple[_Compiled, ...]]] = {}
 
     def varied(self, rules: Iterable[Rule]) -> Targeting:
         """The same with these rules in the place of those of their ids; what stays is not compiled again."""
         own = {rule.id: _compiled(rule) for rule in rules}
         made = object.__new__(Targeting)
-        made._classes = _classes([own.get(row.rule.id, row) for rows in self._classes for row in rows])
+        made._compile([own.get(row.rule.id, row) for rows in self._classes for row in rows])
         return made
 
     def offers(self, visit: Visit) -> list[Offered]:
@@ -79,7 +90,7 @@ class Targeting:
         offered_by: dict[str, str] = {}
         known = Known(visit)
         shelf = Shelf(visit, known)
-        for rows in self._classes if visit.lines else ():
+        for rows in self._standing(known.placements) if visit.lines else ():
             # whatever is of a later priority stands behind these
             if len(offered) >= visit.max_upsells:
                 break
@@ -94,6 +105,20 @@ class Targeting:
                     offered.append(_offered(visit, shelf, row, len(offered) + 1))
         return offered
 
+    def _standing(self, asked: frozenset[str]) -> list[tuple[_Compiled, ...]]:
+        """The rules that are switched on and may stand at one of the placements, anywhere where none is asked for."""
+        found = self._sorted.get(asked)
+        if found is None:
+            if len(self._sorted) >= MOST_SORTED:
+                self._sorted.clear()
+            rows = [tuple([row for row in rows if _may_stand(row.rule, asked)]) for rows in self._classes]
+            found = self._sorted[asked] = [each for each in rows if each]
+        return found
+
+
+def _may_stand(rule: Rule, asked: frozenset[str]) -> bool:
+    return rule.enabled and (not asked or not rule.placements or not asked.isdisjoint(rule.placements))
+
 
 def _classes(compiled: Iterable[_Compiled]) -> list[tuple[_Compiled, ...]]:
     """Rules of one priority together, the first ones first."""
@@ -103,7 +128,8 @@ def _classes(compiled: Iterable[_Compiled]) -> list[tuple[_Compiled, ...]]:
 
 def _compiled(rule: Rule) -> _Compiled:
     tests = checks(rule)
-    return _Compiled(rule, tests, tuple([check.holds for check in tests]))
+    of_visits = sorted([each for each in tests if each.field not in STANDING], key=lambda each: each.field not in CHEAPEST)
+    return _Compiled(rule, tests, tuple([each.holds for each in of_visits]))
 
 
 def _possible(

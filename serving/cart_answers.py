@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from models import exact_json
 from models.impression_ids import OFFER
 from models.offer_counters import subject
 from models.targeting_facts import Counts, Offer, Offered, Product, Reason, Verdict
@@ -13,6 +15,8 @@ from serving.cart_visits import CartVisit, Targeted, cart_value
 from serving.lookup import Lookup
 from serving.rule_sets import RuleSet
 
+# about 1 KB each
+MOST_WRITTEN = 2_000
 WITH_THE_OFFER, AS_A_PRESENT, CLOSES_THE_GAP = "Part of this offer", "A present with this offer", "Brings the cart to free shipping"
 
 
@@ -41,19 +45,36 @@ def offer_document(targeted: Targeted, offered: Offered, token: str) -> dict[str
     }
 
 
+def written_offer(targeted: Targeted, offered: Offered, token: str) -> bytes:
+    """The same as JSON; all but the token is made once per rule set, and message, placement, place, rate and products."""
+    rules, rule = targeted.rules, offered.rule
+    said = (offered.message, offered.placement, offered.score, offered.rate, *[product.id for product in offered.products])
+    made = (targeted.variants.get(rule.id), rule.id, offered.gift is None, *said)
+    parts = rules.written.get(made)
+    if parts is None:
+        if len(rules.written) >= MOST_WRITTEN:
+            rules.written.clear()
+        whole = exact_json.write(offer_document(targeted, offered, ""))
+        named = exact_json.write({"ruleId": rule.id}).removesuffix(b"}")
+        parts = rules.written[made] = named, whole.removeprefix(named)
+    return b'%b,"impressionToken":"%b"%b' % (parts[0], token.encode(), parts[1]) if token else b"%b%b" % parts
+
+
 def impression_token(lookup: Lookup, request: CartRequest, targeted: Targeted, offered: Offered) -> str:
-    """What an impression of the offer names it by: bound to the company, the rule, the visitor, and what was offered."""
-    fresh: bytes = lookup.ids.fresh()
+    """What an impression of the offer names it by: bound to the company, the rule, the visitor, and what was offered.
+
+    "" before this process has the secret, as no event would know a token without: the impression is then told of by its rule alone.
+    """
     if lookup.signer is None:
-        return fresh.decode()
+        return ""
     first = next((product.id for product in (*offered.products, offered.gift) if product), "")
     experiment = targeted.variants.get(offered.rule.id, ("", ""))
     ref = [offered.rule.id, subject(request.customer, request.session), first, *experiment]
     try:
-        token: str = lookup.signer.issue(OFFER, request.company, ref, bytes.fromhex(fresh.decode()))
+        token: str = lookup.signer.issue(OFFER, request.company, ref, unhexlify(lookup.ids.fresh()))
     except ValueError:
         # ids of hundreds of letters that take four bytes each fit no token
-        return fresh.decode()
+        return ""
     return token
 
 

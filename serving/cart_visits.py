@@ -72,7 +72,7 @@ async def read_cart(lookup: Lookup, request: CartRequest, *, is_preview: bool = 
     customer, session = request.customer, request.session
     segments = wanted.evidence(live, SEGMENTS, customer) if customer else None
     who = offer_counters.subject(customer, session)
-    counters = offer_counters.counts_command(live.company, offer_counters.utc_day(now_ms), who, rules.capped)
+    counters = rules.counters(offer_counters.utc_day(now_ms), who)
     looks = live_sessions.looks(live.company, session, now_ms) if session else None
     replies = await wanted.read(lookup, counters, looks)
     if not lines.take() and await lookup.moved_on(live):
@@ -108,8 +108,7 @@ async def _with_products(
 ) -> tuple[Visit, Mapping[str, catalogue.Product]]:
     """The visit with the products that may be attached: those that rules name, and the one that closes the gap, if one is due."""
     own = lines.products
-    offered = dict(learnt.offered)
-    offered.update((id, fact) for id, product in own.items() if (fact := offerable(product)) is not None)
+    offered = {**learnt.offered, **lines.facts()}
     closing = None
     if rules.closes and visit.free_shipping_from is not None:
         gap = visit.free_shipping_from - cart_value(visit.lines)

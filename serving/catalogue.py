@@ -61,8 +61,8 @@ class Wanted:
         self.company = company
         self._at: dict[bytes, int] = {}
         self._values: Sequence[bytes | None] = ()
-        self._prefixes: dict[str, bytes] = {}
-        self._flags = [self._ask(FLAGS_KEY.encode()), self._ask(company_flags_key(company).encode())]
+        self._parsed: dict[bytes, list[dict[str, Any]]] = {}
+        self._flags = [self._ask(key, ("",))[0] for key in _flag_keys(company)]
 
     def product(self, live: Live, product_id: str) -> bytes:
         """Have a product read."""
@@ -70,30 +70,36 @@ class Wanted:
 
     def config(self, resource: str, product_id: str) -> bytes:
         """Have a configuration read."""
-        prefix = self._prefixes.get(resource)
-        if prefix is None:
-            prefix = self._prefixes[resource] = config_key(self.company, resource, "").encode()
-        return self._ask(prefix + product_id.encode())
+        return self.configs(resource, (product_id,))[0]
+
+    def configs(self, resource: str, product_ids: Iterable[str]) -> list[bytes]:
+        """Have the configurations of several products read."""
+        return self._ask(_config_prefix(self.company, resource), product_ids)
 
     def evidence(self, live: Live, kind: str, anchor: str) -> bytes:
         """Have an anchor's rows of a kind of that form read."""
-        prefix = self._prefixes.get(kind)
-        if prefix is None:
-            prefix = self._prefixes[kind] = payload_prefix(self.company, live.generation, kind).encode()
-        return self._ask(prefix + anchor.encode())
+        return self.evidence_of(live, kind, (anchor,))[0]
+
+    def evidence_of(self, live: Live, kind: str, anchors: Iterable[str]) -> list[bytes]:
+        """Have the rows of several anchors read."""
+        return self._ask(_evidence_prefix(self.company, live.generation, kind), anchors)
 
     def manifest(self, live: Live) -> bytes:
         """Have the generation's manifest read, which is there for as long as the rest of it."""
-        return self._ask(manifest_key(self.company, live.generation).encode())
+        return self._ask(manifest_key(self.company, live.generation).encode(), ("",))[0]
 
-    def _ask(self, key: bytes) -> bytes:
-        self._at.setdefault(key, len(self._at))
-        return key
+    def _ask(self, prefix: bytes, names: Iterable[str]) -> list[bytes]:
+        at, keys = self._at, [prefix + name.encode() for name in names]
+        for key in keys:
+            if key not in at:
+                at[key] = len(at)
+        return keys
 
     async def read(self, lookup: Lookup, *commands: Command | None) -> list[Any]:
         """One MGET for everything asked, and the replies to what is sent along with it. Raises StoreAway."""
         pending = lookup.store.read(list(self._at), *commands)
         self._values = await pending
+        self._parsed.clear()
         return pending.replies if commands else []
 
     def get(self, key: bytes) -> bytes | None:
@@ -110,8 +116,10 @@ class Wanted:
 
     def rows(self, key: bytes, level: str = "") -> list[dict[str, Any]]:
         """An anchor's rows; those of a level alone, where one is given: a customer's id may be a product's too."""
-        payload = self.get(key)
-        found: Iterable[dict[str, Any]] = json.loads(payload) if payload else ()
+        found = self._parsed.get(key)
+        if found is None:
+            payload = self.get(key)
+            found = self._parsed[key] = json.loads(payload) if payload else []
         return [row for row in found if not level or row.get("level") == level]
 
 
@@ -149,6 +157,21 @@ def unreadable(company: str, resource: str, product_id: str, reason: object) -> 
     """Tell the log of a stored configuration that cannot be followed, as the platform may have written one; it counts as none."""
     context = {"company": company, "resource": resource, "productId": product_id, "reason": str(reason)}
     log.warning("A stored configuration cannot be followed", extra=context)
+
+
+@lru_cache(1_000)
+def _flag_keys(company: str) -> tuple[bytes, bytes]:
+    return FLAGS_KEY.encode(), company_flags_key(company).encode()
+
+
+@lru_cache(4_000)
+def _config_prefix(company: str, resource: str) -> bytes:
+    return config_key(company, resource, "").encode()
+
+
+@lru_cache(8_000)
+def _evidence_prefix(company: str, generation: str, kind: str) -> bytes:
+    return payload_prefix(company, generation, kind).encode()
 
 
 @lru_cache(1_000)

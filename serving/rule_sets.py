@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from models import edge_experiments, targeting_rules
+from models import edge_experiments, offer_counters, targeting_rules
 from models.bulk_fields import Fault
 from models.generation import WHOLE_COMPANY
 from models.targeting import Targeting
@@ -16,6 +16,7 @@ from models.targeting_facts import FREE_SHIPPING, Product, Rates, Rule
 from serving import catalogue
 from serving.catalogue import Wanted, zone_of
 from serving.company_documents import CompanyDocuments
+from serving.live_sessions import Command
 from serving.lookup import Lookup
 from serving.sections import Live
 
@@ -51,6 +52,7 @@ class RuleSet:
     """A company's rules under one generation. A rule that cannot be read is left out, told to the log, and kept in `unreadable`.
 
     names: of the rules, by id. capped: ids of those with a cap on acceptances. closes: whether one closes the gap to free shipping.
+    written: what answers said of offers before, as JSON around their tokens (serving/cart_answers.py).
     """
 
     def __init__(self, live: Live, documents: CompanyDocuments) -> None:
@@ -59,10 +61,12 @@ class RuleSet:
         self._zone = zone_of(live.company, live.timezone).key
         self.unreadable: list[Unreadable] = []
         self.learnt: Learnt | None = None
+        self.written: dict[tuple[Any, ...], tuple[bytes, bytes]] = {}
         read = {str(document.get("id", "")): document for document in reversed(self._rules)}
         rules = {id: rule for id, document in read.items() if (rule := self._read(document)) is not None}
         self.names = {id: rule.name for id, rule in rules.items()}
         self.capped = sorted(rule.id for rule in rules.values() if rule.max_acceptances is not None)
+        self._accepted = [offer_counters.accepted_key(live.company, id) for id in self.capped]
         self.closes = any(rule.upsell_type == FREE_SHIPPING for rule in rules.values())
         self.targeting = Targeting(rules.values())
         found = edge_experiments.read(self._experiments, self._tell)
@@ -79,6 +83,11 @@ class RuleSet:
         """Whether it was made of these."""
         same = self._rules is documents.rules and self._experiments is documents.experiments
         return same and self.generation == live.generation
+
+    def counters(self, day: str, subject: str) -> Command:
+        """The command that reads what a visit counts, for `offer_counters.read_counts` of `capped`."""
+        eval_, script, n, *own = offer_counters.counts_command(self.company, day, subject, ())
+        return (eval_, script, n + len(self._accepted), *own, *self._accepted)
 
     def for_visitor(self, customer: str, session: str, now: datetime) -> tuple[Targeting, Variants]:
         """The rules as this visitor gets them: under a running experiment, those of their variant."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -69,12 +69,16 @@ class Terms(NamedTuple):
     @classmethod
     def ask(cls, wanted: Wanted, live: Live, product_id: str, customer: str) -> Terms:
         """Have all of it read; customer: "" for a guest."""
-        return cls(
-            product_id,
-            wanted.config(SUBSCRIPTION_CONFIG, product_id),
-            tuple([wanted.evidence(live, INTERVALS, anchor) for anchor in (product_id, customer) if anchor]),
-            wanted.evidence(live, SEGMENTS, customer) if customer else None,
-        )
+        return cls.ask_each(wanted, live, (product_id,), customer)[0]
+
+    @classmethod
+    def ask_each(cls, wanted: Wanted, live: Live, product_ids: Collection[str], customer: str) -> list[Terms]:
+        """The same for several products."""
+        configs, learnt = wanted.configs(SUBSCRIPTION_CONFIG, product_ids), wanted.evidence_of(live, INTERVALS, product_ids)
+        own = wanted.evidence_of(live, INTERVALS, (customer,) if customer else ())
+        segments = wanted.evidence(live, SEGMENTS, customer) if customer else None
+        rows = zip(product_ids, configs, learnt, strict=True)
+        return [cls(id, config, (of_product, *own), segments) for id, config, of_product in rows]
 
     def asked(self, wanted: Wanted, live: Live, product: Product, is_learnt: bool) -> Asked:
         """What the answer is made of; is_learnt: whether what was learnt counts."""
@@ -85,7 +89,7 @@ class Terms(NamedTuple):
             category_id=product.category,
             on=_today(live),
             config=_configured(live, wanted.stored(self.config)[1], self.product_id),
-            intervals=intervals,
+            intervals=tuple(intervals),
             buyer=_buyer(intervals, wanted.rows(self.segments, CUSTOMER)) if self.segments else GUEST,
             minor_units=minor_units(live.currency),
         )

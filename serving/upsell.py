@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,19 +11,20 @@ from models import exact_json, holdout
 from models.flags import SMART_UPSELL
 from models.targeting_facts import Offered, Verdict
 from serving.auth import READ, authorized
-from serving.cart_answers import impression_token, offer_document, preview_document, with_margin
+from serving.cart_answers import impression_token, offer_document, preview_document, with_margin, written_offer
 from serving.cart_requests import CartRequest, cart_request
 from serving.cart_visits import CartVisit, Targeted, read_cart
-from serving.catalogue import answered, live_of
+from serving.catalogue import live_of
 from serving.errors import invalid
 from serving.lookup import Lookup
+from serving.pages import PERSONAL_HEAD
 from serving.reply import Reply
 from serving.requests import ReadRequest, query_fields
 from serving.routing import settled
 from serving.stored_carts import stored_cart
 
 FAILED = "Failed to get targeted upsells"
-NOTHING: dict[str, Any] = {"upsells": [], "bulkRecommendations": [], "subscriptionOffers": []}
+NOTHING = b'{"upsells":[],"bulkRecommendations":[],"subscriptionOffers":[]}'
 
 
 async def cart(lookup: Lookup, request: ReadRequest) -> Reply:
@@ -32,7 +32,7 @@ async def cart(lookup: Lookup, request: ReadRequest) -> Reply:
     request.failed = FAILED
     fields = request.fields()
     request.path_id("cart_id", "cartId")
-    return answered(await _offers(lookup, cart_request(fields)), request)
+    return _reply(await _offers(lookup, cart_request(fields)), request)
 
 
 async def cart_of_platform(request: Request) -> Response:
@@ -47,7 +47,7 @@ async def cart_of_platform(request: Request) -> Response:
     filled = cart_request(fields)
     if "items" not in fields:
         filled = await stored_cart(request.state.database, filled, cart_id)
-    return answered(await settled(_offers(lookup, filled)), asked).response()
+    return _reply(await settled(_offers(lookup, filled)), asked).response()
 
 
 async def preview(request: Request) -> Response:
@@ -63,25 +63,32 @@ async def preview(request: Request) -> Response:
             raise invalid("cartId", "is required where there are no items.")
         asked = await stored_cart(request.state.database, asked, fields["cartId"])
     document = await settled(_preview(lookup, asked))
-    return Response(exact_json.write(document), 200, {"cache-control": "private, no-store"}, "application/json")
+    return Response(document, 200, {"cache-control": "private, no-store"}, "application/json")
 
 
-async def _offers(lookup: Lookup, request: CartRequest) -> dict[str, Any]:
+async def _offers(lookup: Lookup, request: CartRequest) -> bytes:
     if not request.items:
         await live_of(lookup, request.company)
         return NOTHING
     found = await read_cart(lookup, request)
-    shown: list[dict[str, Any]] = []
+    shown: list[bytes] = []
     if found.targeted is not None and found.targeted.visit.lines:
         targeted = found.targeted
         offered = targeted.targeting.offers(targeted.visit)
         if offered and not _is_held_out(lookup, found, offered):
-            shown = [offer_document(targeted, each, impression_token(lookup, request, targeted, each)) for each in offered]
-    return {"upsells": shown, **_of_lines(found)}
+            shown = [written_offer(targeted, each, impression_token(lookup, request, targeted, each)) for each in offered]
+    return b"{%b}" % _lists(shown, found)
 
 
-def _of_lines(found: CartVisit) -> dict[str, Any]:
-    return {"bulkRecommendations": found.lines.nudges(found.now), "subscriptionOffers": found.lines.subscriptions()}
+def _lists(shown: Sequence[bytes], found: CartVisit) -> bytes:
+    """The three lists as members of an object; what they hold is JSON already."""
+    parts = tuple([b",".join(each) for each in (shown, found.lines.nudges(found.now), found.lines.subscriptions())])
+    return b'"upsells":[%b],"bulkRecommendations":[%b],"subscriptionOffers":[%b]' % parts
+
+
+def _reply(document: bytes, request: ReadRequest) -> Reply:
+    """Prices, stock and offers may be others with the next read: nobody keeps them."""
+    return Reply(200, b"%bx-request-id: %b\r\n" % (PERSONAL_HEAD, request.request_id), document)
 
 
 def _is_held_out(lookup: Lookup, found: CartVisit, offered: Sequence[Offered]) -> bool:
@@ -100,7 +107,7 @@ def _variant(found: CartVisit) -> str:
     return holdout.variant_of(found.request.company, found.request.session, found.documents.settings.holdout_percent)
 
 
-async def _preview(lookup: Lookup, request: CartRequest) -> dict[str, Any]:
+async def _preview(lookup: Lookup, request: CartRequest) -> bytes:
     found = await read_cart(lookup, request, is_preview=True)
     assert found.targeted is not None
     targeted: Targeted = found.targeted
@@ -108,13 +115,13 @@ async def _preview(lookup: Lookup, request: CartRequest) -> dict[str, Any]:
     verdicts: Sequence[Verdict]
     offered, verdicts = targeted.targeting.trace(targeted.visit)
     session = request.session
-    return {
-        "upsells": [with_margin(offer_document(targeted, each, ""), each) for each in offered],
-        **_of_lines(found),
+    told = {
         "isEnabled": found.documents.flags[SMART_UPSELL],
         "isHeldOut": bool(session) and _variant(found) == holdout.HOLDOUT,
         **preview_document(found, targeted, verdicts),
     }
+    shown = [exact_json.write(with_margin(offer_document(targeted, each, ""), each)) for each in offered]
+    return b"{%b,%b" % (_lists(shown, found), exact_json.write(told).removeprefix(b"{"))
 
 
 def _query(request: Request) -> str:

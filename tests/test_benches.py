@@ -27,6 +27,7 @@ CHECKOUT = Path(__file__).parents[1]
         ("experiment_units", ["--exposures", "20000", "--experiments", "20"]),
         ("inference", ["--experiments", "20", "--slow", "5", "--rounds", "1"]),
         ("read_path_offers", ["--products", "200", "--items", "20", "--rounds", "1", "--seconds", "0.2"]),
+        ("cart_offers", ["--products", "200", "--rules", "20", "--rounds", "1", "--seconds", "0.2"]),
         ("pricing", ["--cases", "5000", "--rounds", "1"]),
         ("reorder_intervals", ["--share", "0.1", "--rounds", "50", "--lines", "5000", "--pairs", "5000"]),
         ("event_intake", ["--rounds", "1", "--seconds", "0.2", "--rows", "4000"]),

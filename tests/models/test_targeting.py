@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.offer_products import Shelf
 from models.targeting import Targeting
+from models.targeting_conditions import Known, checks
 from models.targeting_facts import Conditions, Customer, Offer, Rates, Reason, Rule, Verdict, Visit
 from tests.models.invented import QUICK
 from tests.models.visits_to_carts import NOW, product, random_rules, random_visit, rule, visit
@@ -155,6 +157,44 @@ def test_laws(seed: int) -> None:
         places = {verdict.rule_id: verdict.place for verdict in verdicts if verdict.place}
         assert places == {offer.rule.id: place for place, offer in enumerate(offers, 1)}
         assert all(bool(verdict.reasons) == (verdict.place is None) for verdict in verdicts)
+
+
+def by_the_book(rules: list[Rule], seen: Visit) -> list[tuple[str, str, Decimal]]:
+    """Rule, placement and expected margin of the offers, nothing compiled and nothing skipped: every check of every rule."""
+    known, possible = Known(seen), []
+    shelf = Shelf(seen, known)
+    for row in rules if seen.lines else ():
+        attached = shelf.attach(row)
+        if all(check.holds(known) for check in checks(row)) and attached.why_not is None:
+            may_stand = [asked for asked in seen.placements if not row.placements or asked in row.placements]
+            placement = [*may_stand, *row.placements, "CART_PAGE"][0]
+            rate = seen.rates.of(row.id, placement, seen.customer.segment if seen.customer else "GUEST")
+            possible.append((row.priority, -shelf.expected_margin(row, attached, rate), row.id, placement, set(attached.ids())))
+    found: list[tuple[str, str, Decimal]] = []
+    taken: set[str] = set()
+    for _, less_margin, rule_id, placement, ids in sorted(possible, key=lambda each: each[:3]):
+        if len(found) < seen.max_upsells and not ids & taken:
+            found.append((rule_id, placement, -less_margin))
+            taken |= ids
+    return found
+
+
+@QUICK
+@given(st.integers(0, 10_000))
+def test_compiled_is_by_the_book(seed: int) -> None:
+    """Rules compiled once and asked for one visit after the other, varied ones too, offer what each visit's own reading of every
+    check of every rule does, and say the same of it as rules that were never asked before."""
+    rng = random.Random(seed)
+    rules = random_rules(rng, rng.randrange(40))
+    compiled = Targeting(rules)
+    others = {row.id: row for row in random_rules(rng, len(rules)) if rng.random() < 0.2}
+    varied, of_variants = compiled.varied(others.values()), [others.get(row.id, row) for row in rules]
+    for _ in range(8):
+        seen = random_visit(rng, rules)
+        for asked, own in ((compiled, rules), (varied, of_variants)):
+            offers = asked.offers(seen)
+            assert [(each.rule.id, each.placement, each.expected_margin) for each in offers] == by_the_book(own, seen)
+            assert offers == Targeting(own).offers(seen)
 
 
 @QUICK
