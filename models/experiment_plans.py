@@ -59,8 +59,9 @@ class Plan:
 def plan_of(row: Mapping[str, Any]) -> Plan:
     """The plan in a row of sql/extract/experiments.
 
-    Beside `id`, the row's `control` may hold `unit`, `windowDays`, `maxExposuresPerDay` and `cap` (in the currency's unit). Least
-    sizes are per arm. Raises ValueError, naming the experiment and the value, for what cannot be analysed.
+    Beside `id`, the row's `control` may hold `unit`, `windowDays`, `maxExposuresPerDay`, `cap` (in the currency's unit), and
+    `plannedEnd`, false where endedAt is no more than when it was completed. Least sizes are per arm. Raises ValueError, naming
+    the experiment and the value, for what cannot be analysed.
     """
     control = row["control"] if isinstance(row["control"], dict) else {}
     named = str(control.get("id") or CONTROL)
@@ -88,7 +89,8 @@ def plan_of(row: Mapping[str, Any]) -> Plan:
         alpha=round(1 - level, 6),
         started_at=started_at,
         ended_at=ended_at,
-        planned_units=least * n_arms if least > 0 and ended_at else None,
+        # an end that nobody had planned bounds nothing: the reading stays valid at all times
+        planned_units=least * n_arms if least > 0 and ended_at and control.get("plannedEnd") is not False else None,
         window_days=_number(row, control, "windowDays", WINDOW_DAYS) or WINDOW_DAYS,
         max_per_day=_number(row, control, "maxExposuresPerDay", MAX_PER_DAY) or MAX_PER_DAY,
         cap_cents=None if cap is None else round(cap * 100),

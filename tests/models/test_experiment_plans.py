@@ -67,6 +67,8 @@ def test_an_end_takes_a_date_and_a_size() -> None:
     assert plan(minimum_sample_size=100, ended_at=ended, variant_weights=weights).planned_units == 200
     assert plan(minimum_sample_size=100, variant_weights=weights).planned_units is None
     assert plan(ended_at=ended).planned_units is None
+    # an end that it came to, and was not planned with
+    assert plan(minimum_sample_size=100, ended_at=ended, control={"plannedEnd": False}).planned_units is None
 
 
 def test_planned_looks_are_at_midnight() -> None:
