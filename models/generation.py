@@ -36,6 +36,8 @@ Of no generation either, and the same whichever is live (models/published_config
     upsell:{company}:shown:{day}:{subject}, upsell:{company}:declined:{subject}, upsell:{company}:accepted:{rule}
                                               counters of offers (models/offer_counters.py)
     upsell:{company}:once:{what}:{of}         what was answered, for repetitions (24 h at most)
+    upsell:rate:{minute}:{c or a}:{who}       requests of a company or an address in a minute since 1970, over all processes; they
+                                              end by themselves, 120 s after they were last told of (serving/limits.py)
 
     upsell:{company}:experiments              hash: experiment id -> {"latest", "history"}, as in UpsellExperiment.results: the
                                               last analysis ({"watermark", "day", "decision", "sentence", "srm", "results", ...}),

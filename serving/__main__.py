@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 
 from serving import logs, wire
+from serving.addresses import Addresses
+from serving.app import ROUTES
 from serving.auth import Keys
+from serving.metrics import Board
 from serving.server import listen, serve
 from serving.settings import Settings, SettingsError
 from serving.workers import Workers
@@ -33,10 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def ready() -> None:
         print(line, flush=True)
 
+    # before any process is forked: all of them count in it
+    board = Board(ROUTES, settings.workers)
+
+    def run(ready: Callable[[], None], parent: int | None = None, number: int = 0) -> None:
+        serve(settings, bound, ready, parent, metrics=board.writer(number))
+
     if settings.workers == 1:
-        serve(settings, bound, ready)
+        run(ready)
     else:
-        run = partial(serve, settings, bound)
         Workers(settings.workers, run, settings.stop_seconds + 2).supervise(ready)
     return 0
 
@@ -63,6 +70,7 @@ def _check(settings: Settings) -> None:
     """What only the parts that use a setting can tell of it. Raises SettingsError or ValueError."""
     wire.Address.parse(settings.redis_url)
     Keys(settings)
+    Addresses(settings.trusted_proxies)
     if settings.database_url and not settings.read_only:
         # a process that reads alone must start without psycopg
         from serving.database import check_address

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -17,6 +18,8 @@ from serving import (
     bulk_discounts,
     company_settings,
     configs,
+    experiments,
+    exposition,
     list_events,
     offer_events,
     openapi_pages,
@@ -30,13 +33,17 @@ from serving import (
 )
 from serving.auth import Keys
 from serving.cache import Cache
+from serving.edge import Edge, api_problem, http_problem
 from serving.errors import ApiError
 from serving.events import Intake
 from serving.exposures import Exposures
+from serving.freshness import Freshness
 from serving.generations import Generations
+from serving.guards import Guards
 from serving.health import health
 from serving.lookup import Lookup
-from serving.routing import Edge, NamedRead, ReadRoute, Reads, api_problem, http_problem
+from serving.metrics import Board, Metrics
+from serving.routing import NamedRead, ReadRoute, Reads
 from serving.rule_sets import RuleSets
 from serving.settings import Settings
 from serving.signing import SIGNING_SECONDS, keep_signer
@@ -49,6 +56,7 @@ if TYPE_CHECKING:
 # fmt: off
 ROUTES: Sequence[BaseRoute] = (
     Route("/api/health", health),
+    Route("/metrics", exposition.metrics),
     Route("/api/openapi.json", openapi_pages.openapi),
     Route("/api/docs", openapi_pages.docs),
     Route("/api/docs/assets/{name:path}", openapi_pages.asset),
@@ -80,6 +88,10 @@ ROUTES: Sequence[BaseRoute] = (
     Route("/api/upsell/rules/{rule_id}", rules.show_rule),
     Route("/api/upsell/rules/{rule_id}", rules.change_rule, methods=["PUT"]),
     Route("/api/upsell/rules/{rule_id}", rules.delete_rule, methods=["DELETE"]),
+    Route("/api/upsell/experiments", experiments.list_experiments),
+    Route("/api/upsell/experiments", experiments.create_experiment, methods=["POST"]),
+    Route("/api/upsell/experiments/{experiment_id}", experiments.show_experiment),
+    Route("/api/upsell/experiments/{experiment_id}", experiments.change_experiment, methods=["PUT"]),
     Route("/api/admin/recommendations/preview/{product_id}", preview.preview),
     Route("/api/upsell/impressions", offer_events.impression, methods=["POST"]),
     Route("/api/upsell/impressions/accept", offer_events.accept, methods=["POST"]),
@@ -91,13 +103,18 @@ ROUTES: Sequence[BaseRoute] = (
 # fmt: on
 
 
-def create_app(settings: Settings, routes: Sequence[BaseRoute] = ROUTES) -> Starlette:
-    """The API as an ASGI application; its lifespan keeps the store's connections."""
+def create_app(settings: Settings, routes: Sequence[BaseRoute] = ROUTES, metrics: Metrics | None = None) -> Starlette:
+    """The API as an ASGI application; its lifespan keeps the store's connections.
+
+    metrics: what it counts with, of a Board that all processes share; without it, one that it has to itself.
+    """
+    counts = metrics or Board(routes).writer()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
-        async with reading(settings) as ready, writing(settings, ready) as database:
-            yield {"lookup": ready, "reads": Reads(routes, ready), "database": database, "keys": Keys(settings)}
+        async with reading(settings, counts) as ready, guarding(settings, ready) as guards, writing(settings, ready) as database:
+            shared = {"lookup": ready, "reads": Reads(routes, ready, guards), "guards": guards, "freshness": Freshness(ready.store)}
+            yield {**shared, "database": database, "keys": Keys(settings), "settings": settings}
 
     app = Starlette(
         routes=list(routes),
@@ -110,7 +127,7 @@ def create_app(settings: Settings, routes: Sequence[BaseRoute] = ROUTES) -> Star
 
 
 @asynccontextmanager
-async def reading(settings: Settings) -> AsyncIterator[Lookup]:
+async def reading(settings: Settings, metrics: Metrics) -> AsyncIterator[Lookup]:
     """A Lookup with its store connected, if Redis is there: without it the API starts too, and recovers by itself."""
     address = wire.Address.parse(settings.redis_url)
     store = Store(address, settings.store_timeout_seconds)
@@ -121,7 +138,7 @@ async def reading(settings: Settings) -> AsyncIterator[Lookup]:
     try:
         await tried.wait()
         ready = Lookup(generations, cache, store)
-        ready.documents = generations.documents
+        ready.documents, ready.metrics = generations.documents, metrics
         ready.intake = Intake(settings, store)
         ready.rule_sets, ready.exposures = RuleSets(), Exposures(ready.intake)
         tasks += [
@@ -130,6 +147,17 @@ async def reading(settings: Settings) -> AsyncIterator[Lookup]:
         ]
         await asyncio.wait({signing}, timeout=SIGNING_SECONDS)
         yield ready
+    finally:
+        await _end(tasks)
+
+
+@asynccontextmanager
+async def guarding(settings: Settings, lookup: Lookup) -> AsyncIterator[Guards]:
+    """What stands around every request."""
+    guards = Guards.of(settings, lookup)
+    tasks = [asyncio.create_task(guards.limits.share()), asyncio.create_task(guards.measure(lookup))]
+    try:
+        yield guards
     finally:
         await _end(tasks)
 
@@ -146,10 +174,11 @@ async def writing(settings: Settings, lookup: Lookup) -> AsyncIterator[Database 
     from serving.unpublished import Unpublished
 
     database = Database(settings.database_url)
-    unpublished = Unpublished(database, lookup.store, settings.config_poll_seconds)
+    deferred = partial(lookup.metrics.count, "deferred_writes")
+    unpublished = Unpublished(database, lookup.store, settings.config_poll_seconds, deferred)
     tasks = [asyncio.create_task(database.watch()), asyncio.create_task(unpublished.watch())]
     if settings.drain:
-        drain = Drain(settings, lambda name, n: lookup.metrics.count(name, "", n) if lookup.metrics is not None else None)
+        drain = Drain(settings, lambda name, n: lookup.metrics.count(name, "", n))
         tasks.append(asyncio.create_task(drain.watch()))
     try:
         yield database

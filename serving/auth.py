@@ -65,7 +65,7 @@ def authorized(request: Request, scope: str) -> str:
     """The company that the caller acts for, with a token of that scope or an operator's.
 
     An operator names the company by `?companyId=`; anyone else may, as long as it is the token's own. Each scope stands by itself:
-    writing does not imply reading. Raises ApiError 401, 403, 404 for another company, 400 where an operator names none.
+    writing does not imply reading. Raises ApiError 401, 403, 404 for another company, 400 where an operator names none, 429.
     """
     claims, scopes = _told(request)
     own = claims.get("companyId")
@@ -83,6 +83,7 @@ def authorized(request: Request, scope: str) -> str:
             raise ApiError(404, "Unknown company", f"The token does not speak for the company {brief(asked)}.")
         company = own
     request.state.company, request.state.subject = company, claims["sub"]
+    request.state.guards.admit_named(company, request.state.admitted)
     return company
 
 

@@ -92,11 +92,18 @@ async def _change(request: Request, company: str, part: str, given: Row) -> Row 
 async def _hold_out(request: Request, write: Write, percent: float) -> None:
     """Give the company's permanent holdout its new shares; what was measured under others is another measurement."""
     asked = {"company": write.company, "row": holdout.experiment_id(write.company)}
+    await write.transaction.rows("company_resources/lock", {"company": write.company, "resource": EXPERIMENTS})
     before = await write.transaction.row("experiments/listed", asked)
     weights = exact_json.write(holdout.weights(percent)).decode()
     if await write.transaction.row("settings/holdout", {**asked, "at": write.at, "weights": weights}):
         after = await write.transaction.row("experiments/listed", asked)
-        await audit.record(write.transaction, request, Target(write.company, EXPERIMENTS, asked["row"]), before, after)
+        named = Target(write.company, EXPERIMENTS, asked["row"])
+        await audit.record(write.transaction, request, named, _bare(before), _bare(after))
+
+
+def _bare(row: Row | None) -> Row:
+    """Without the results: as long as a history, and not what was written."""
+    return {name: value for name, value in (row or {}).items() if name != "results"}
 
 
 async def _stored(request: Request, company: str) -> Row | None:

@@ -43,13 +43,15 @@ async def commit(request: Request, target: Target, work: Callable[[Transaction],
     database = database_of(request)
     store: Store = request.state.lookup.store
     note = pending(request.state.lookup.ids.fresh().decode(), *target)
-    await tell(store, ("ZADD", PENDING_KEY, int(time() * 1000), note))
     try:
+        await tell(store, ("ZADD", PENDING_KEY, int(time() * 1000), note))
         return await database.run(work), note
     except ApiError as error:
         # whether it was committed is known but for one error: then the note stays for the poll
         if error.status < 500:
             store.write(("ZREM", PENDING_KEY, note))
+        else:
+            request.state.lookup.metrics.count("failed_writes", target.company)
         raise
 
 

@@ -8,6 +8,7 @@ an unfinished request, a client that reads too slowly), takes uvicorn's own way 
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter
 from typing import Any
 
 import httptools
@@ -22,7 +23,7 @@ from serving.store import drive
 
 LONGEST_HEAD = HIGH_WATER_LIMIT
 NOT_PLAIN = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade"))
-NOTED = NOT_PLAIN | {b"if-none-match", b"x-request-id"}
+NOTED = NOT_PLAIN | {b"if-none-match", b"x-request-id", b"origin", b"x-forwarded-for"}
 
 
 class _NoEvent:
@@ -31,10 +32,16 @@ class _NoEvent:
 
 
 class Exchange:
-    """What uvicorn's protocol sees in place of its cycle while a read is being answered; one per connection, reused."""
+    """What uvicorn's protocol sees in place of its cycle while a read is being answered; one per connection, reused.
 
-    __slots__ = ("disconnected", "keep_alive", "more_body", "response_complete")
+    request, series, started: the read, the number that it is counted under, and when it came.
+    """
+
+    __slots__ = ("disconnected", "keep_alive", "more_body", "request", "response_complete", "series", "started")
     message_event = _NoEvent()
+    request: ReadRequest
+    series: int
+    started: float
 
     def __init__(self) -> None:
         self.response_complete = True
@@ -49,6 +56,8 @@ class ReadProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.reads: Reads = self.app_state["reads"]
+        self.guards = self.reads.guards
+        self.host = self.caller = ""
         self.exchange = Exchange()
         # the headers that a read looks at
         self.noted: list[tuple[bytes, bytes]] = []
@@ -59,6 +68,8 @@ class ReadProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The loop's: also a client that says nothing has to end some day."""
         super().connection_made(transport)  # type: ignore[arg-type]
+        self.host = self.client[0] if self.client else ""
+        self.caller = self.guards.addresses.caller(self.host).key
         self.deadline = self.loop.time() + self.timeout_keep_alive
         self._idle_check = self.loop.call_later(self.timeout_keep_alive, self._check_idle)
 
@@ -146,35 +157,45 @@ class ReadProtocol(HttpToolsProtocol):
     def _start_read(self) -> bool:
         if len(self.url) > LONGEST_TARGET or not self.url.isascii() or b"#" in self.url:
             return False
+        started = perf_counter()
         path, _, query = self.url.decode("ascii").partition("?")
+        exchange = self.exchange
         found = self.reads.match(path, query)
         if found is None:
             return False
-        read, params = found
+        read, params, exchange.series = found
         lookup = self.reads.lookup
-        exchange = self.exchange
+        exchange.started = started
         exchange.response_complete = exchange.disconnected = False
         exchange.keep_alive = self.parser.should_keep_alive()
         self.cycle = exchange  # type: ignore[assignment]
-        request = ReadRequest(params, query, self.noted, lookup.ids.fresh())
+        caller = self._forwarded() if self.noted else self.caller
+        exchange.request = request = ReadRequest(params, query, self.noted, lookup.ids.fresh(), self.guards.limits, caller)
         drive(answer(read, lookup, request), self._finish_read)
         return True
+
+    def _forwarded(self) -> str:
+        """Whom a request of this connection counts for."""
+        given = [value for name, value in self.noted if name == b"x-forwarded-for"]
+        return self.guards.addresses.caller(self.host, b",".join(given)).key if given else self.caller
 
     def _finish_read(self, reply: Reply) -> None:
         exchange = self.exchange
         exchange.response_complete = True
+        request, guards = exchange.request, self.guards
+        guards.ended(exchange.series, reply.status, perf_counter() - exchange.started, request.request_id, request.company)
         if exchange.disconnected or self.transport.is_closing():
             return
-        self._write(reply, exchange.keep_alive)
+        self._write(reply, exchange.keep_alive, guards.cors.lines(request.company or "", request.origin))
         self.on_response_complete()
 
-    def _write(self, reply: Reply, keep_alive: bool) -> None:
+    def _write(self, reply: Reply, keep_alive: bool, more: bytes = b"") -> None:
         status, head, body = reply
         end = b"\r\n" if status in BODILESS else b"content-length: %d\r\n\r\n" % len(body)
         if not keep_alive:
             end = b"connection: close\r\n" + end
         default = self.reads.default_lines(self.server_state.default_headers)
-        self.transport.write(b"".join((STATUS_LINE[status], default, head, end, body)))
+        self.transport.write(b"".join((STATUS_LINE[status], default, head, more, end, body)))
         if not keep_alive:
             self.transport.close()
 

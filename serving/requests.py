@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from serving.errors import FAILED, ApiError, invalid
+
+if TYPE_CHECKING:
+    from serving.limits import Limits
 
 LONGEST_ID = 200
 LONGEST_TARGET = 8_000
@@ -17,13 +21,26 @@ FIELDS = frozenset(("companyId", "customerId", "sessionId", "cartId")) | NO_IDS
 
 
 class ReadRequest:
-    """A GET of the read API, still raw: fields are decoded when the route asks for them, so that errors become answers."""
+    """A GET of the read API, still raw: fields are decoded when the route asks for them, so that errors become answers.
 
-    __slots__ = ("company", "failed", "if_none_match", "params", "query", "request_id")
+    limits, caller: what it is still to be counted against, and whose it is there (addresses.Caller.key).
+    """
 
-    def __init__(self, params: dict[str, str], query: str, headers: Iterable[tuple[bytes, bytes]], fresh_id: bytes) -> None:
+    __slots__ = ("caller", "company", "failed", "if_none_match", "limits", "origin", "params", "query", "request_id")
+
+    def __init__(
+        self,
+        params: dict[str, str],
+        query: str,
+        headers: Iterable[tuple[bytes, bytes]],
+        fresh_id: bytes,
+        limits: Limits | None = None,
+        caller: str = "",
+    ) -> None:
         self.params, self.query = params, query
         self.request_id = fresh_id
+        self.limits, self.caller = limits, caller
+        self.origin = b""
         self.company: str | None = None
         # what the log says should the answer fail on our side
         self.failed = FAILED
@@ -33,20 +50,24 @@ class ReadRequest:
                 self.if_none_match = self.if_none_match + b"," + value if self.if_none_match else value
             elif name == b"x-request-id" and CLIENT_REQUEST_ID.fullmatch(value):
                 self.request_id = value
+            elif name == b"origin":
+                self.origin = value
 
     def path_id(self, name: str, field: str) -> str:
         """A decoded segment of the path. Raises ApiError 400."""
         return identifier(field, decode(field, self.params[name]))
 
     def fields(self) -> dict[str, str]:
-        """The query's known fields, each given at most once; companyId is there. Raises ApiError 400.
+        """The query's known fields, each given at most once; companyId is there. Raises ApiError 400, 429.
 
         Fields of other names are not looked at.
         """
         found = query_fields(self.query)
-        if not found.get("companyId"):
+        self.company = company = found.get("companyId")
+        if self.limits is not None:
+            self.limits.admit(company or "", self.caller)
+        if not company:
             raise invalid("companyId", "is required.")
-        self.company = found["companyId"]
         return found
 
     def unchanged(self, etag: bytes) -> bool:
@@ -70,6 +91,14 @@ def query_fields(query: str) -> dict[str, str]:
             value = decode(name, value.replace("+", " ") if "+" in value else value)
             found[name] = value if name in NO_IDS else identifier(name, value)
     return found
+
+
+def named_company(query: str) -> str:
+    """The company that a raw query names, "" where it names none or is none."""
+    try:
+        return query_fields(query).get("companyId", "")
+    except ApiError:
+        return ""
 
 
 def client_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:

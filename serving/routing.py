@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from http import HTTPStatus
 from typing import TypeVar
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.errors import FAILED, ApiError, brief, failure
+from serving.errors import failure
+from serving.guards import Guards
 from serving.lookup import Lookup
 from serving.reply import Reply
-from serving.requests import ReadRequest, check_length, client_id
+from serving.requests import ReadRequest
 from serving.store import Pending, drive
 
 T = TypeVar("T")
@@ -84,12 +82,14 @@ class NamedRead(ReadRoute):
 class Reads:
     """The table's reads in matching order, for the fast protocol."""
 
-    def __init__(self, routes: Iterable[BaseRoute], lookup: Lookup) -> None:
-        self.lookup = lookup
+    def __init__(self, routes: Iterable[BaseRoute], lookup: Lookup, guards: Guards) -> None:
+        self.lookup, self.guards = lookup, guards
         self._headers: list[tuple[bytes, bytes]] = []
         self._lines = b""
-        self._table: list[tuple[re.Pattern[str], Read, str]] = [
-            (route.path_regex, route.read, getattr(route, "field", "")) for route in routes if isinstance(route, ReadRoute)
+        self._table: list[tuple[re.Pattern[str], Read, str, int]] = [
+            (route.path_regex, route.read, getattr(route, "field", ""), guards.metrics.series("GET", route.path))
+            for route in routes
+            if isinstance(route, ReadRoute)
         ]
 
     def default_lines(self, headers: list[tuple[bytes, bytes]]) -> bytes:
@@ -98,67 +98,21 @@ class Reads:
             self._headers, self._lines = headers, b"".join(b"%b: %b\r\n" % pair for pair in headers)
         return self._lines
 
-    def match(self, path: str, query: str = "") -> tuple[Read, dict[str, str]] | None:
-        """The read behind a raw path and query, with the path's raw segments."""
-        for pattern, read, field in self._table:
+    def match(self, path: str, query: str = "") -> tuple[Read, dict[str, str], int] | None:
+        """The read behind a raw path and query, with the path's raw segments and the number that it is counted under."""
+        for pattern, read, field, series in self._table:
             found = pattern.match(path)
             if found is not None:
-                return (read, found.groupdict()) if not field or _names(query, field) else None
+                return (read, found.groupdict(), series) if not field or _names(query, field) else None
         return None
-
-
-class Edge:
-    """Around every request that Starlette answers: its id, a bound on its address, and any error as a problem document.
-
-    Routes match the raw path, so an encoded slash stays inside its segment.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
-        scope["state"]["request_id"] = client_id(scope["headers"]) or scope["state"]["lookup"].ids.fresh()
-        scope["path"] = scope["raw_path"].decode("latin-1")
-        try:
-            check_length(scope["raw_path"], scope["query_string"])
-            await self.app(scope, receive, send)
-        except Exception as error:
-            await _failed(scope, error)(scope, receive, send)
 
 
 def _names(query: str, field: str) -> bool:
     return query.startswith(field) or f"&{field}" in query
 
 
-def _failed(scope: Scope, error: Exception) -> Response:
-    state = scope["state"]
-    return failure(error, state["request_id"], state.get("company"), state.get("failed", FAILED)).response()
-
-
-def http_problem(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals, an unknown path or method, as problem documents; OPTIONS is told what is allowed."""
-    assert isinstance(error, HTTPException)
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = ", ".join(sorted(_methods(request.app.routes, request.scope["path"]) | {"OPTIONS"}))
-        if request.method == "OPTIONS":
-            return Response(status_code=HTTPStatus.NO_CONTENT, headers={"allow": allowed})
-        detail = f"{brief(request.method)} is not among {allowed}."
-        refused = ApiError(405, "Method not allowed", detail, headers={"allow": allowed})
-    else:
-        title = "Unknown path" if error.status_code == HTTPStatus.NOT_FOUND else HTTPStatus(error.status_code).phrase
-        refused = ApiError(error.status_code, title, f"{title}: {brief(request.scope['path'])}.", headers=error.headers)
-    return failure(refused, request.state.request_id).response()
-
-
-def api_problem(request: Request, error: Exception) -> Response:
-    """Whatever a route of Starlette's raised."""
-    return _failed(request.scope, error)
-
-
-def _methods(routes: Iterable[BaseRoute], path: str) -> set[str]:
-    """What a path answers to, over all routes of it: reads and writes of one address are two."""
+def allowed_methods(routes: Iterable[BaseRoute], path: str) -> list[str]:
+    """What a path answers to, over all routes of it, since reads and writes of one address are two; none for an unknown path."""
     matching = [route for route in routes if isinstance(route, Route) and route.path_regex.match(path)]
-    return {method for route in matching for method in route.methods or ()}
+    found = {method for route in matching for method in route.methods or ()}
+    return sorted(found | {"OPTIONS"}) if found else []

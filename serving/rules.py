@@ -105,7 +105,7 @@ async def _store(request: Request, write: Write, target: Target, merged: Mapping
     rule, faults = targeting_rules.read(merged, zone_of(write.company, write.timezone).key)
     if rule is None:
         raise refused(400, "Invalid parameter", faults)
-    faults = await _foreign(write.transaction, write.company, rule)
+    faults = await foreign(write.transaction, write.company, rule)
     if faults:
         raise refused(400, "Invalid parameter", faults)
     if rule.max_acceptances:
@@ -121,8 +121,8 @@ async def _store(request: Request, write: Write, target: Target, merged: Mapping
     return row
 
 
-async def _foreign(transaction: Transaction, company: str, rule: Rule) -> list[dict[str, str]]:
-    """What the rule names that is not the company's."""
+async def foreign(transaction: Transaction, company: str, rule: Rule) -> list[dict[str, str]]:
+    """What a rule names that is not the company's, each with its field."""
     products = targeting_rules.products_named(rule)
     categories = sorted(rule.conditions.product_categories)
     asked = {"company": company, "products": [id for _, id in products], "categories": categories}

@@ -14,6 +14,7 @@ import uvicorn
 from starlette.routing import BaseRoute
 
 from serving.app import ROUTES, create_app
+from serving.metrics import Metrics
 from serving.protocol import ReadProtocol
 from serving.settings import Settings
 
@@ -63,16 +64,18 @@ def serve(
     ready: Callable[[], None],
     parent: int | None = None,
     routes: Sequence[BaseRoute] = ROUTES,
+    metrics: Metrics | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; answers in flight are finished, then the process ends with SystemExit(0).
 
-    `parent` is a pipe that reads as ended when the supervising process is gone.
+    `parent` is a pipe that reads as ended when the supervising process is gone; `metrics` is what it counts with where it has
+    siblings.
     """
     # uvicorn raises the signal that stopped it again, once it has stopped
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
     config = uvicorn.Config(
-        create_app(settings, routes),
+        create_app(settings, routes, metrics),
         http=ReadProtocol,
         ws="none",
         loop="uvloop" if os.name == "posix" else "asyncio",
@@ -81,6 +84,7 @@ def serve(
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        headers=[("strict-transport-security", f"max-age={settings.hsts_seconds}")] if settings.hsts_seconds else [],
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.stop_seconds,
     )

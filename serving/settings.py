@@ -37,6 +37,10 @@ class Settings:
     signing_secret: what ids of impressions are signed with, of at least 32 bytes; "" for one that Redis keeps.
     events_most: how many events may wait for Postgres before new ones are refused with 503.
     drain: 1 where this process may be the one that takes events to Postgres, 0 where another has to.
+    trusted_proxies: addresses and networks (CIDR, commas in between) of proxies whose X-Forwarded-For tells who asks.
+    access_log: 1 for a line in the log per request.
+    hsts_seconds: for how long browsers are told to come by HTTPS alone; 0 says nothing.
+    metrics_open: 1 where loopback and private addresses may read /metrics without a token, 0 where they may not.
     """
 
     redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)
@@ -59,6 +63,10 @@ class Settings:
     signing_secret: str = field(default="", repr=False)
     events_most: int = 500_000
     drain: int = 1
+    trusted_proxies: str = ""
+    access_log: int = 0
+    hsts_seconds: int = 0
+    metrics_open: int = 1
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -95,6 +103,10 @@ class Settings:
             signing_secret=read("API_SIGNING_SECRET", cls.signing_secret),
             events_most=read("API_EVENTS_MOST", cls.events_most),
             drain=read("API_DRAIN", cls.drain),
+            trusted_proxies=read("API_TRUSTED_PROXIES", cls.trusted_proxies),
+            access_log=read("API_ACCESS_LOG", cls.access_log),
+            hsts_seconds=read("API_HSTS_SECONDS", cls.hsts_seconds),
+            metrics_open=read("API_METRICS_OPEN", cls.metrics_open),
         )
 
     def __post_init__(self) -> None:
@@ -109,6 +121,9 @@ class Settings:
             ("workers", 1),
             ("events_most", 1),
             ("drain", 0),
+            ("access_log", 0),
+            ("hsts_seconds", 0),
+            ("metrics_open", 0),
             ("cache_megabytes", 0),
             ("keep_alive_seconds", 1),
             ("stop_seconds", 1),

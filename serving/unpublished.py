@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from time import time
 from typing import Any
@@ -38,8 +38,11 @@ NOTES_PER_POLL = 500
 class Unpublished:
     """The poll; of all processes on one Redis, one does it at a time."""
 
-    def __init__(self, database: Database, store: Store, seconds: float) -> None:
-        self._database, self._store, self._seconds = database, store, seconds
+    def __init__(
+        self, database: Database, store: Store, seconds: float, deferred: Callable[[str], None] = lambda company: None
+    ) -> None:
+        """deferred: told of the company of each write that the poll had to publish."""
+        self._database, self._store, self._seconds, self._deferred = database, store, seconds, deferred
 
     async def watch(self) -> None:
         """Poll for ever."""
@@ -77,6 +80,7 @@ class Unpublished:
         if resource in COMPANY_FOLDERS:
             await self._database.run(self._publishing(company, resource, COMPANY_FOLDERS[resource]))
             await tell(self._store, ("ZREM", PENDING_KEY, note))
+            self._deferred(company)
             return
         target = {"company": company, "product": product_id, "since": None}
 
@@ -89,9 +93,12 @@ class Unpublished:
         row, at = await self._database.run(work)
         version = version_of(row["updatedAt"] if row else at)
         stored = exact_json.write(document(row)) if row else b""
+        is_news = await tell(self._store, publish_command(company, resource, product_id, version, stored))
         # a deletion that something newer stands above may be settled by a later poll
-        if await tell(self._store, publish_command(company, resource, product_id, version, stored)) or row:
+        if is_news or row:
             await tell(self._store, ("ZREM", PENDING_KEY, note))
+        if is_news:
+            self._deferred(company)
 
     async def _publish(self, resource: str, rows: Iterable[dict[str, Any]]) -> None:
         for row in rows:

@@ -14,8 +14,9 @@ WATCHED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
 # a worker that cannot live is not replaced more often than this
 SHORTEST_LIFE_SECONDS = 1.0
 
-# run(ready, parent): serve, call ready() once, return when told to stop or when the pipe `parent` reads as ended
-Run = Callable[[Callable[[], None], int], None]
+# run(ready, parent, number): serve, call ready() once, return when told to stop or when the pipe `parent` reads as ended; number,
+# from 0, is the worker's own, and of the one that replaces it
+Run = Callable[[Callable[[], None], int, int], None]
 
 
 @dataclass
@@ -25,7 +26,8 @@ class Workers:
     n: int
     run: Run
     stop_seconds: float
-    started: dict[int, float] = field(default_factory=dict)
+    # pid -> when it began, its number
+    started: dict[int, tuple[float, int]] = field(default_factory=dict)
 
     def supervise(self, ready: Callable[[], None]) -> None:
         """Fork, call `ready` when every worker serves, replace the dead until SIGTERM or SIGINT, then stop all."""
@@ -33,8 +35,8 @@ class Workers:
         signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
         self._alive, self._lifeline = os.pipe()
         self._said_ready, self._say_ready = os.pipe()
-        for _ in range(self.n):
-            self._fork()
+        for number in range(self.n):
+            self._fork(number)
         os.set_blocking(self._said_ready, False)
         n_ready = 0
         while True:
@@ -48,16 +50,16 @@ class Workers:
                     ready()
         self._stop()
 
-    def _fork(self) -> None:
+    def _fork(self, number: int) -> None:
         pid = os.fork()
         if pid:
-            self.started[pid] = time.monotonic()
+            self.started[pid] = time.monotonic(), number
             return
         code = 1
         try:
             os.close(self._lifeline)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
-            self.run(lambda: (os.write(self._say_ready, b"."), None)[1], self._alive)
+            self.run(lambda: (os.write(self._say_ready, b"."), None)[1], self._alive, number)
             code = 0
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else 1
@@ -77,10 +79,13 @@ class Workers:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 break
-            lived = time.monotonic() - self.started.pop(pid, 0.0)
+            if pid not in self.started:
+                # a child of somebody else's making, inherited with this process
+                continue
+            began, number = self.started.pop(pid)
             log.error("A worker died and is replaced", extra={"pid": pid, "status": os.waitstatus_to_exitcode(status)})
-            time.sleep(max(0.0, SHORTEST_LIFE_SECONDS - lived))
-            self._fork()
+            time.sleep(max(0.0, SHORTEST_LIFE_SECONDS - (time.monotonic() - began)))
+            self._fork(number)
 
     def _stop(self) -> None:
         for pid in self.started:

@@ -6,11 +6,11 @@ from functools import cache
 from typing import Any
 
 from serving.health import version
-from serving.openapi import administration, operations, previews, products, recommendations, rules, upsell
+from serving.openapi import administration, experiments, operations, previews, products, recommendations, rules, upsell
 from serving.openapi.problems import HEADERS, PROBLEM_SCHEMA, SCHEMES, responses
 from serving.sections import to_json
 
-RESOURCES = (recommendations, products, upsell, rules, previews, administration, operations)
+RESOURCES = (recommendations, products, upsell, rules, experiments, previews, administration, operations)
 DESCRIPTION = """\
 Recommendations and offers of a shop. JSON in camelCase, UTF-8; amounts are numbers with the currency's decimals.
 

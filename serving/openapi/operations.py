@@ -1,4 +1,4 @@
-"""Health, and this document."""
+"""Health, metrics, and this document."""
 
 from __future__ import annotations
 
@@ -55,11 +55,16 @@ AWAY = {
     "headers": named_headers("Retry-After"),
     "content": {JSON: {"schema": ref("Health")}, PROBLEM: {"schema": ref("Problem")}},
 }
-DOCUMENT = answer("This document.", shape({"openapi": text()}), headers=["ETag"])
+DOCUMENT = answer("This document.", shape({"openapi": text()}, additionalProperties=True), headers=["ETag"])
 
 PATHS: dict[str, Schema] = {
     "/api/health": {
         "get": operation("getHealth", TAG, "What can be served", {200: answer("Something can be.", ref("Health")), 503: AWAY})
+    },
+    "/metrics": {
+        "get": operation(
+            "getMetrics", TAG, "Figures to watch, for Prometheus", {200: _page("Prometheus' text.", "text/plain")}, (401, 403)
+        )
     },
     "/api/openapi.json": {
         "get": operation("getOpenapi", TAG, "This document", {200: DOCUMENT, 304: NOT_MODIFIED}, (), (IF_NONE_MATCH,))

@@ -30,7 +30,6 @@ OFFERS = "Offers"
 PLACEMENT = one_of(*PLACEMENTS)
 UPSELL = {
     "ruleId": ID,
-    "impressionToken": nullable(IMPRESSION_ID),
     "name": text(),
     "type": one_of(*UPSELL_TYPES),
     "message": text(),
@@ -42,6 +41,8 @@ UPSELL = {
     "estimatedConversion": nullable(number(0, 1)),
     "products": listed(ref("OfferedProduct")),
 }
+# before a process has the signing secret, offers have no token
+TOKEN = {"impressionToken": IMPRESSION_ID}
 EXPERIMENT = {"experiment": shape({"id": ID, "variant": text()})}
 PARTS = {"bulkRecommendations": listed(ref("BulkRecommendation")), "subscriptionOffers": listed(ref("SubscriptionOffer"))}
 
@@ -50,7 +51,7 @@ SCHEMAS: dict[str, Schema] = {
         **PRODUCT_SHOWN,
         "properties": {**PRODUCT_SHOWN["properties"], "price": nullable(MONEY), "score": number(), "reason": text()},
     },
-    "Upsell": shape(UPSELL, EXPERIMENT),
+    "Upsell": shape(UPSELL, TOKEN | EXPERIMENT),
     "CartOffers": shape({"upsells": listed(ref("Upsell")), **PARTS}),
     "Impression": shape(
         {

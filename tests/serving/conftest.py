@@ -13,7 +13,8 @@ import redis
 from flows import embedded
 from flows.errors import ServiceUnavailable
 from tests.conftest import REDIS_ENGINES, RedisServer
-from tests.serving.api import Api, running_api
+from tests.serving.api import Answer, Api, running_api
+from tests.serving.documented import faults
 from tests.serving.offers import SECRET, Shop
 
 _numbers = itertools.count(1)
@@ -52,6 +53,21 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     server = _server("valkey", folder)
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def documented() -> Iterator[None]:
+    """Every answer that any test here gets is held against the OpenAPI document."""
+    ask = Api.get
+
+    def ask_and_check(self: Api, path: str, *headers: str, method: str = "GET", body: bytes = b"") -> Answer:
+        answer = ask(self, path, *headers, method=method, body=body)
+        assert faults(method, path, answer) == []
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Api, "get", ask_and_check)
+        yield
 
 
 @pytest.fixture(scope="session")

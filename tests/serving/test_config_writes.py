@@ -57,7 +57,10 @@ def test_postgres_away(own_redis: RedisServer, company: str, tmp_path: Path) -> 
         environ = {"REDIS_URL": own_redis.url, "DATABASE_URL": services.database_url, "JWT_SECRET": SECRET}
         with redis.Redis.from_url(own_redis.url) as client, running_api(tmp_path, read_only=False, **environ) as api:
             shop = Shop(api, client, services.database_url, company)
-            client.set(config_key(company, BULK_DISCOUNT, "p"), b"1\n" + json.dumps({"tiers": TIERS}).encode())
+            stored = {"id": "1", "productId": "p", "companyId": company, "enabled": True, "tiers": TIERS}
+            stored |= {"stackWithOtherDiscounts": False, "maxDiscountPercent": 50, "validFrom": None, "validUntil": None}
+            stored |= dict.fromkeys(("createdAt", "updatedAt"), "2026-05-01T12:00:00.000Z")
+            client.set(config_key(company, BULK_DISCOUNT, "p"), b"1\n" + json.dumps(stored).encode())
             # a database that was never migrated is no better than none
             assert shop.put("p", {}).status == 503
             embedded.stop(tmp_path / "services")

@@ -25,7 +25,7 @@ OFFERS = {
 
 
 # walked in test_upsell.py and test_stored_carts.py, test_events.py, test_preview.py, test_rules.py,
-# test_administration.py
+# test_administration.py, test_experiments.py
 ELSEWHERE = {
     "/api/admin/recommendations/config",
     "/api/admin/settings",
@@ -35,6 +35,8 @@ ELSEWHERE = {
     "/api/admin/audit/global",
     "/api/upsell/rules",
     "/api/upsell/rules/{rule_id}",
+    "/api/upsell/experiments",
+    "/api/upsell/experiments/{experiment_id}",
     "/api/upsell/cart/{cart_id}",
     "/api/admin/upsell/preview",
     "/api/admin/recommendations/preview/{product_id}",
@@ -47,6 +49,8 @@ ELSEWHERE = {
 }
 # of no company
 EVERYBODYS = {"/api/openapi.json", "/api/docs", "/api/docs/assets/{name:path}"}
+# of all companies at once, for the operator alone: test_exposition.py
+OPERATORS = {"/metrics"}
 
 
 def test_no_route_shows_another_company(api: Api, client: redis.Redis) -> None:
@@ -66,7 +70,7 @@ def test_no_route_shows_another_company(api: Api, client: redis.Redis) -> None:
                 assert b"secret-of-" not in answer.body
                 walked.add("{kind}" if rest else "page")
     assert b"gen-of-other" not in api.get("/api/health?companyId=isle").body
-    paths = {route.path for route in ROUTES if isinstance(route, Route)} - OFFERS - ELSEWHERE - EVERYBODYS
+    paths = {route.path for route in ROUTES if isinstance(route, Route)} - OFFERS - ELSEWHERE - EVERYBODYS - OPERATORS
     assert paths == {
         "/api/health",
         "/api/products/{product_id}/recommendations",

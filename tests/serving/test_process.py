@@ -66,6 +66,7 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
         ("API_JWKS_FILE", "nowhere.json"),
         ("API_PORT", "many"),
         ("API_LOG_LEVEL", "loud"),
+        ("API_TRUSTED_PROXIES", "proxy.example"),
     ],
 )
 def test_bad_setting(name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

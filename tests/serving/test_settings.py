@@ -50,12 +50,22 @@ def test_what_writing_needs() -> None:
         ("API_STORE_TIMEOUT_SECONDS", "inf"),
         ("API_CONFIG_POLL_SECONDS", "0"),
         ("API_LOG_LEVEL", "all"),
+        ("API_ACCESS_LOG", "yes"),
+        ("API_HSTS_SECONDS", "-1"),
+        ("API_METRICS_OPEN", "-1"),
     ],
 )
 def test_unusable_values(name: str, value: str) -> None:
     """A wrong value is refused by the name of its variable and the value seen."""
     with pytest.raises(SettingsError, match=f"{name} is '?{value}"):
         Settings.from_env({name: value})
+
+
+def test_what_stands_around_requests() -> None:
+    """Proxies, the access log, HTTPS and who reads the metrics are read; 0 is a value."""
+    given = {"API_TRUSTED_PROXIES": "10.0.0.0/8", "API_ACCESS_LOG": "1", "API_HSTS_SECONDS": "60", "API_METRICS_OPEN": "0"}
+    read = Settings.from_env(given)
+    assert (read.trusted_proxies, read.access_log, read.hsts_seconds, read.metrics_open) == ("10.0.0.0/8", 1, 60, 0)
 
 
 def test_what_events_need() -> None:
