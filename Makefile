@@ -11,7 +11,7 @@ ifneq ($(PIP_INDEX),)
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX)
 endif
 
-.PHONY: demo test lint lock clean
+.PHONY: demo test lint lock client clean
 demo: .venv/.runtime
 	.venv/bin/upsell demo $(ARGS)
 
@@ -41,6 +41,11 @@ $(UV): requirements-uv.lock
 .venv/.dev: requirements-dev.lock .venv/.runtime
 	$(UV) pip install -q --require-hashes --python .venv/bin/python -r requirements-dev.lock
 	touch $@
+
+# the typed client, anew from the API's document; wants node and npm
+client: .venv/.runtime
+	.venv/bin/python -m serving.openapi > clients/typescript/openapi.json
+	cd clients/typescript && npm ci --no-audit --no-fund && npm run generate && npm run build
 
 lock: $(UV)
 	$(UV) pip compile -q pyproject.toml --group embedded --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock

@@ -33,8 +33,8 @@ def check(request: Request, given: Mapping[str, Any], version: int | None) -> No
     if expected and not _matches(",".join(expected), version):
         now = "it is not there" if version is None else f"its tag is {tag(version)}"
         raise ApiError(412, "Precondition failed", f"If-Match names another version of the document: {now}. Read it again.")
-    read = given.get("updatedAt")
-    if read is not None and version is not None and _version(read) != version:
+    read = _version(given["updatedAt"]) if given.get("updatedAt") is not None else None
+    if read is not None and version is not None and read != version:
         raise ApiError(409, "Conflict", "The document was changed after the one with this updatedAt was read. Read it again.")
 
 

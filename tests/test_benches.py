@@ -31,6 +31,7 @@ CHECKOUT = Path(__file__).parents[1]
         ("pricing", ["--cases", "5000", "--rounds", "1"]),
         ("reorder_intervals", ["--share", "0.1", "--rounds", "50", "--lines", "5000", "--pairs", "5000"]),
         ("event_intake", ["--rounds", "1", "--seconds", "0.2", "--rows", "4000"]),
+        ("fuzz", ["--requests", "1200"]),
         ("event_chaos", ["--seconds", "6", "--away", "1", "--rate", "200"]),
     ],
 )

@@ -10,6 +10,7 @@ from serving.openapi.problems import IF_MATCH, IF_NONE_MATCH, NOT_MODIFIED, oper
 from serving.openapi.vocabulary import (
     BOOLEAN,
     INSTANT,
+    OBJECT,
     Schema,
     answer,
     body,
@@ -80,8 +81,8 @@ ENTRY = {
     "action": one_of("create", "update", "delete"),
     "resource": text(),
     "resourceId": text(),
-    "before": {"type": ["object", "null"]},
-    "after": {"type": ["object", "null"]},
+    "before": nullable(OBJECT),
+    "after": nullable(OBJECT),
     "requestId": nullable(text()),
 }
 

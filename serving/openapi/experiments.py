@@ -29,6 +29,7 @@ from serving.openapi.rules import OF_THE_ROW
 from serving.openapi.vocabulary import (
     BOOLEAN,
     INSTANT,
+    OBJECT,
     Schema,
     answer,
     body,
@@ -46,7 +47,6 @@ from serving.openapi.vocabulary import (
 
 TAG = "Experiments"
 METRICS = [metric.name for metric in BY_NAME.values() if metric.role != CLAIM]
-OBJECT: Schema = {"type": "object"}
 ID = text(1, LONGEST_ID)
 WEIGHT = number(0, LARGEST_WEIGHT, multipleOf=1e-6)
 CHANGES = {name: nullable(rules.FIELDS[name]) for name in VARIED} | {
@@ -103,7 +103,7 @@ SCHEMAS: dict[str, Schema] = {
         | {"control": {}, "variants": {}, "trafficPercent": {"type": "number"}, "variantWeights": {}}
         | {"primaryMetric": text(), "minimumSampleSize": {"type": "integer"}, "confidenceLevel": {"type": "number"}}
         | {"startedAt": nullable(INSTANT), "endedAt": nullable(INSTANT)},
-        {"results": {"type": ["object", "null"], "description": "What the last analysis says, and each day's before it."}},
+        {"results": nullable({**OBJECT, "description": "What the last analysis says, and each day's before it."})},
     ),
     "NewExperiment": given(NAME, {**LENIENT, "status": nullable({"const": STATUSES[0]}), **SENT_BACK}),
     "ExperimentChange": given({}, {**NAME, **LENIENT, "status": STATUS, **SENT_BACK}, description="Any subset of the fields."),

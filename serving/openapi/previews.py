@@ -9,7 +9,21 @@ from serving.openapi.problems import CUSTOMER, SESSION, operation
 from serving.openapi.products import PRODUCT
 from serving.openapi.recommendations import DISPLAY, RECOMMENDED
 from serving.openapi.upsell import EXPERIMENT, PARTS, UPSELL
-from serving.openapi.vocabulary import BOOLEAN, INSTANT, Schema, answer, listed, nullable, number, one_of, ref, shape, text, whole
+from serving.openapi.vocabulary import (
+    BOOLEAN,
+    INSTANT,
+    OBJECT,
+    Schema,
+    answer,
+    listed,
+    nullable,
+    number,
+    one_of,
+    ref,
+    shape,
+    text,
+    whole,
+)
 
 REASON = shape({"field": text(), "message": text()})
 SCHEMAS: dict[str, Schema] = {
@@ -26,11 +40,11 @@ SCHEMAS: dict[str, Schema] = {
             "flags": shape(dict.fromkeys(FLAGS, BOOLEAN)),
             "cartValue": number(0),
             "segments": listed(text(examples=["LARGE_CART", GUEST])),
-            "counts": {"type": "object", "description": "Rule: how often it was shown, accepted and declined."},
+            "counts": {**OBJECT, "description": "Rule: how often it was shown, accepted and declined."},
             "trace": listed(ref("Verdict")),
         }
     ),
-    "PreviewedProduct": {**RECOMMENDED, "properties": {**RECOMMENDED["properties"], "evidence": {"type": "object"}}},
+    "PreviewedProduct": {**RECOMMENDED, "properties": {**RECOMMENDED["properties"], "evidence": OBJECT}},
     "PreviewedSection": shape(
         {
             "kind": text(),
@@ -46,7 +60,7 @@ SCHEMAS: dict[str, Schema] = {
             **EXPERIMENT,
             "subtitle": text(),
             "bundles": listed(ref("Bundle")),
-            "figures": {"type": "object", "description": "How the kind did on the shop's own held-out days."},
+            "figures": {**OBJECT, "description": "How the kind did on the shop's own held-out days."},
         },
     ),
     "PagePreview": shape(

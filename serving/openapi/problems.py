@@ -43,13 +43,17 @@ HEADERS: dict[str, Schema] = {
     "Cache-Control": {"description": "Who may keep the answer.", "schema": text()},
 }
 COMPANY = query("companyId", ID, "The company (tenant) that is asked.", required=True)
-OPERATORS_COMPANY = query("companyId", ID, "The company; required of an operator's token, else the token's own.")
+OPERATORS_COMPANY = query(
+    "companyId", {**ID, "minLength": 0}, "The company; required of an operator's token, else the token's own."
+)
 CUSTOMER = query("customerId", {**ID, "minLength": 0}, "Who asks, where that is known.")
 SESSION = query("sessionId", {**ID, "minLength": 0}, "The visitor's session.")
 IF_NONE_MATCH = header("If-None-Match", text(), "ETags that the client has: 304 where one of them still holds.")
 IF_MATCH = header("If-Match", text(), "Write only over the version of this ETag, or over any that is there (`*`); else 412.")
 IDEMPOTENCY_KEY = header(
-    "Idempotency-Key", text(0, 200), "Names this request: sent again within 24 hours it counts once and gets the same answer."
+    "Idempotency-Key",
+    text(1, 200, pattern="^[\\x21-\\x7e]+$"),
+    "Names this request: sent again within 24 hours it counts once and gets the same answer.",
 )
 NOT_MODIFIED = {"description": "What the client has still holds.", "headers": named_headers("X-Request-Id", "ETag")}
 SCHEMES = {
@@ -104,7 +108,7 @@ def operation(
         "tags": [tag],
         "summary": summary,
         **({"description": description} if description else {}),
-        "parameters": [*parameters, *([OPERATORS_COMPANY] if scope and COMPANY not in parameters else [])],
+        "parameters": [*parameters, *([OPERATORS_COMPANY] if scope not in ("", OPERATOR) and COMPANY not in parameters else [])],
         **({"requestBody": sent} if sent is not None else {}),
         "responses": {str(status): answers[status] for status in answers}
         | problems(*(everywhere | secured | with_body | set(refusals)) - set(answers)),

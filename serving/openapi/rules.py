@@ -12,6 +12,7 @@ from serving.openapi.vocabulary import (
     BOOLEAN,
     ID,
     INSTANT,
+    OBJECT,
     SUCCESS,
     Schema,
     answer,
@@ -78,7 +79,7 @@ SCHEMAS: dict[str, Schema] = {
         | {name: FIELDS[name] for name in ("priority", "enabled", "urgency", "placements")}
         | {name: nullable(FIELDS[name]) for name in ("description", "message", "maxImpressions", "maxAcceptances")}
         | {
-            "conditions": {"type": "object"},
+            "conditions": OBJECT,
             "offer": OFFER_SHOWN,
             "validFrom": nullable(INSTANT),
             "validUntil": nullable(INSTANT),

@@ -10,6 +10,7 @@ from serving.openapi.recommendations import EVENTS, IMPRESSION_ID, MAYBE, MONEY,
 from serving.openapi.rules import OFFER_SHOWN
 from serving.openapi.vocabulary import (
     ID,
+    OBJECT,
     SUCCESS,
     Schema,
     answer,
@@ -59,7 +60,7 @@ SCHEMAS: dict[str, Schema] = {
             "ruleId": ID,
             "sessionId": ID,
             "placement": PLACEMENT,
-            "offer": {"type": "object", "description": "As it was shown."},
+            "offer": {**OBJECT, "description": "As it was shown."},
         },
         {
             "customerId": nullable(MAYBE),

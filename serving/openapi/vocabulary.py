@@ -13,6 +13,7 @@ JSON, PROBLEM = "application/json", "application/problem+json"
 BOOLEAN: Schema = {"type": "boolean"}
 INSTANT: Schema = {"type": "string", "format": "date-time", "examples": ["2026-05-01T12:00:00.000Z"]}
 ID: Schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}
+OBJECT: Schema = {"type": "object", "additionalProperties": True}
 SUCCESS: Schema = {"type": "object", "properties": {"success": {"const": True}}, "required": ["success"]}
 
 
