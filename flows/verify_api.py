@@ -26,8 +26,14 @@ SECONDS = 10
 NOBODY = "verify-nothing"
 # what a reader needs besides where a parameter must be given
 GIVEN = {"quantity": "1", "kind": "also-bought", "items": f"{NOBODY}:1"}
-# beside those of the document
-ALWAYS = ("/api/health", "/api/docs", "/api/openapi.json")
+METRICS = "/metrics"
+# of every API, whatever its document says
+ALWAYS = ("/api/health", "/api/docs", "/api/openapi.json", METRICS)
+# figures to watch (contract, 2.2), beside `upsell_` before each
+SERIES = (
+    "request_duration_seconds_bucket", "cache_hits_total", "cache_misses_total", "impressions_total", "views_total",
+    "generation_age_seconds", "generation_anchors", "failed_writes_total", "deferred_writes_total",
+)  # fmt: skip
 
 
 class Probe(NamedTuple):
@@ -57,6 +63,7 @@ def api_checks(settings: Settings, api: str) -> Iterator[Check]:
         return
     for probe in probes(document, known.company, known.product, known.token):
         yield _checked(api, probe)
+    yield _measured(api, known.token)
 
 
 def probes(document: dict[str, Any], company: str, product: str, token: str) -> list[Probe]:
@@ -110,6 +117,15 @@ def _checked(api: str, probe: Probe) -> Check:
     due = " or ".join(map(str, probe.due))
     said = body[:200].decode(errors="replace")
     return Check("api", what, str(status), f"{what} answered {status} where {due} is due ({said}): look at the API's log.")
+
+
+def _measured(api: str, token: str) -> Check:
+    _, body = _ask(api, Probe("GET", METRICS, (200,), token))
+    told = {line.partition("{")[0].partition(" ")[0] for line in body.decode(errors="replace").splitlines()}
+    lacking = [f"upsell_{name}" for name in SERIES if f"upsell_{name}" not in told]
+    advice = f"{METRICS} lacks {', '.join(lacking)}: is the API of this version?"
+    told_of = f"{len(SERIES) - len(lacking)} of {len(SERIES)}"
+    return Check("api", "every figure to watch is told", told_of, advice if lacking else "")
 
 
 def _ask(api: str, probe: Probe) -> tuple[int, bytes]:
