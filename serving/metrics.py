@@ -1,8 +1,7 @@
 """What the serving processes count, in memory that they share, so that whichever of them is asked tells of all.
 
 The memory is made before the processes are forked. Each has a part of its own, written by it alone: 8-byte numbers, so that no
-reader meets half of one. A process that replaces a dead one goes on in the same part, so no count ever falls. Cost per request:
-docs/operations.md.
+reader meets half of one. A process that replaces a dead one goes on in the same part, so no count ever falls.
 """
 
 from __future__ import annotations
