@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
 
 from models.multiplicity import benjamini_hochberg, holm
 from tests.models.invented import QUICK
@@ -23,8 +24,6 @@ def test_by_hand() -> None:
 @given(tests=st.lists(st.tuples(P, st.integers(-2, 2)), max_size=30))
 def test_agrees_with_statsmodels(tests: list[tuple[float, int]]) -> None:
     """Each family is adjusted as statsmodels adjusts it alone, without the tests that did not take place: those stay NaN."""
-    from statsmodels.stats.multitest import multipletests
-
     p = np.array([value for value, _ in tests], dtype=float)
     families = np.array([family for _, family in tests], dtype=int)
     for ours, theirs in ((holm(p, families), "holm"), (benjamini_hochberg(p, families), "fdr_bh")):
