@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,6 +23,15 @@ def test_by_hand() -> None:
     assert benjamini_hochberg([0.5, 0.01, 0.02]) == pytest.approx([0.5, 0.03, 0.03])
 
 
+@pytest.fixture
+def quick_collections() -> Iterator[None]:
+    """statsmodels collects garbage at each call, and the heap of the whole suite is large."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("quick_collections")
 @QUICK
 @given(tests=st.lists(st.tuples(P, st.integers(-2, 2)), max_size=30))
 def test_agrees_with_statsmodels(tests: list[tuple[float, int]]) -> None:
