@@ -7,7 +7,7 @@ live session, for that one answer.
 from __future__ import annotations
 
 from binascii import unhexlify
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from time import time
 from typing import Any, NamedTuple
@@ -66,7 +66,8 @@ class Lookup:
     def cached(self, shown: Sequence[Shown], product_id: str) -> list[bytes | None]:
         """The products of each section as far as they are in memory: None is not known, b"" is known to be empty."""
         anchor = product_id.encode()
-        return [self.cache.get(section.prefix + anchor) for section in shown]
+        held = self.cache.get
+        return [held(section.prefix + anchor) for section in shown]
 
     def count_reads(self, company: str, n: int, n_missing: int) -> None:
         """Have `n` reads counted, `n_missing` of which memory could not answer."""
@@ -79,7 +80,7 @@ class Lookup:
     def page_id(self, company: str, product_id: str) -> bytes:
         """What the impression ids of an answer begin with: signed, as soon as Redis has been reached once."""
         fresh = self.ids.fresh()
-        return self.signer.page(company, product_id, unhexlify(fresh)).encode() if self.signer is not None else fresh
+        return self.signer.page(company, product_id, unhexlify(fresh)) if self.signer is not None else fresh
 
     async def arrangement(self, live: Live, documents: CompanyDocuments, visitor: Visitor | None) -> Arrangement:
         """The sections as the company has them by now, and as the visitor's variants do."""
@@ -108,7 +109,20 @@ class Lookup:
         for section, payload in zip(shown, found, strict=True):
             if payload is None and section.personal is not None:
                 return self._fill_for_everybody(live, shown, product_id, found)
-        return self._read(live, shown, product_id, found)
+        return self._fill_plain(live, shown, product_id, found)
+
+    async def _fill_plain(
+        self, live: Live, shown: Sequence[Shown], product_id: str, found: list[bytes | None]
+    ) -> list[bytes | None]:
+        anchor = product_id.encode()
+        missing = [at for at, payload in enumerate(found) if payload is None]
+        keys = [shown[at].stored + anchor for at in missing]
+        fallbacks = _unread_fallbacks(live, shown, found)
+        if keys or fallbacks:
+            values = await self.store.read(keys + fallbacks)
+            _keep_fallbacks(live, fallbacks, values[len(keys) :])
+            await self._keep_sections(live, shown, anchor, missing, values, found)
+        return found if all(found) else _stand_in(live, shown, product_id, found)
 
     async def _fill_for_everybody(
         self, live: Live, shown: Sequence[Shown], product_id: str, found: list[bytes | None]
@@ -159,44 +173,45 @@ class Lookup:
         shown: Sequence[Shown],
         product_id: str,
         found: list[bytes | None],
-        assembly: Assembly | None = None,
-        command: live_sessions.Command | None = None,
+        assembly: Assembly,
+        command: live_sessions.Command | None,
     ) -> list[bytes | None]:
-        """One read for what is missing of all sections, with what stands in.
-
-        Those of references, and what stands in, are left to `assembly` where there is one; its lists ride along.
-        """
+        """One read for what is missing of all sections; those of references, and what stands in, are left to `assembly`, whose
+        lists ride along."""
         anchor = product_id.encode()
-        keys: list[bytes] = []
-        fallbacks: list[bytes] = []
-        for section, payload in zip(shown, found, strict=True):
-            if payload is None and section.personal is None:
-                keys.append(section.stored + anchor)
-            # a fallback rides along until it has been read once: from then on it stays with its generation
-            fallback = section.fallback_key
-            if not payload and fallback is not None and fallback not in live.fallbacks and fallback not in fallbacks:
-                fallbacks.append(fallback)
-        lists = assembly.lists() if assembly is not None else []
+        missing = [at for at, payload in enumerate(found) if payload is None and shown[at].personal is None]
+        keys = [shown[at].stored + anchor for at in missing]
+        fallbacks = _unread_fallbacks(live, shown, found)
+        lists = assembly.lists()
         if not keys and not fallbacks and not lists and command is None:
-            return found if assembly is not None else _stand_in(live, shown, product_id, found)
+            return found
         pending = self.store.read(keys + fallbacks + lists, command)
         values = await pending
         n_others = len(keys) + len(fallbacks)
-        for key, value in zip(fallbacks, values[len(keys) : n_others], strict=True):
-            if value is not None:
-                live.fallbacks[key] = split_payload(value)[0]
-        if assembly is not None:
-            assembly.keep(lists, values[n_others:])
-            assembly.viewed = live_sessions.viewed(pending.reply, product_id)
-        missing = [section for section, payload in zip(shown, found, strict=True) if payload is None and section.personal is None]
-        read = await self._present(live, missing, values[: len(keys)])
-        found = [
-            self._keep(live, section, anchor, next(read)) if payload is None and section.personal is None else payload
-            for section, payload in zip(shown, found, strict=True)
-        ]
-        return found if assembly is not None or all(found) else _stand_in(live, shown, product_id, found)
+        _keep_fallbacks(live, fallbacks, values[len(keys) : n_others])
+        assembly.keep(lists, values[n_others:])
+        assembly.viewed = live_sessions.viewed(pending.reply, product_id)
+        await self._keep_sections(live, shown, anchor, missing, values, found)
+        return found
 
-    async def _present(self, live: Live, sections: Sequence[Shown], values: list[bytes | None]) -> Iterator[bytes | None]:
+    async def _keep_sections(
+        self,
+        live: Live,
+        shown: Sequence[Shown],
+        anchor: bytes,
+        missing: Sequence[int],
+        values: list[bytes | None],
+        found: list[bytes | None],
+    ) -> None:
+        """Put the first of `values` where `found` misses them."""
+        for at in missing:
+            if shown[at].is_aged:
+                values = await self._present(live, [shown[at] for at in missing], values[: len(missing)])
+                break
+        for at, value in zip(missing, values, strict=False):
+            found[at] = self._keep(live, shown[at], anchor, value)
+
+    async def _present(self, live: Live, sections: Sequence[Shown], values: list[bytes | None]) -> list[bytes | None]:
         """The same payloads, those of another generation with this one's products, and without what it does not sell any more."""
         aged = {
             at: objects(split_payload(value)[0])
@@ -209,7 +224,7 @@ class Lookup:
             sold = dict(zip(named, await self.store.read([(prefix + id).encode() for id in named]), strict=True)) if named else {}
             for at, rows in aged.items():
                 values[at] = b"[%b]" % b",".join(filter(None, (at_present(row, sold[id]) for id, row in rows)))
-        return iter(values)
+        return values
 
     def _keep(self, live: Live, section: Shown, anchor: bytes, value: bytes | None) -> bytes:
         products = section.shown(value) if value is not None else b""
@@ -217,6 +232,22 @@ class Lookup:
         if products or live.fallbacks:
             self.cache.put(section.prefix + anchor, products, live.cached)
         return products
+
+
+def _unread_fallbacks(live: Live, shown: Sequence[Shown], found: Sequence[bytes | None]) -> list[bytes]:
+    """Keys of what may stand in: they ride along until they have been read once, and then stay with their generation."""
+    keys: list[bytes] = []
+    for section, payload in zip(shown, found, strict=True):
+        key = section.fallback_key
+        if not payload and key is not None and key not in live.fallbacks and key not in keys:
+            keys.append(key)
+    return keys
+
+
+def _keep_fallbacks(live: Live, keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
+    for key, value in zip(keys, values, strict=True):
+        if value is not None:
+            live.fallbacks[key] = split_payload(value)[0]
 
 
 def _stand_in(live: Live, shown: Sequence[Shown], product_id: str, found: list[bytes | None]) -> list[bytes | None]:

@@ -127,8 +127,8 @@ def _named(sections: Sequence[Shown], asked: str) -> Sequence[Shown]:
 
 
 def _ok(body: bytes, etag: bytes, request: ReadRequest) -> Reply:
-    tag = (b"etag: ", etag, b"\r\n") if etag else ()
-    return Reply(200, b"".join((JSON_HEAD, *tag, b"x-request-id: ", request.request_id, b"\r\n")), body)
+    tag = b"etag: " + etag + b"\r\n" if etag else b""
+    return Reply(200, JSON_HEAD + tag + b"x-request-id: " + request.request_id + b"\r\n", body)
 
 
 def _personal(body: bytes, request: ReadRequest) -> Reply:

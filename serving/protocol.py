@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.errors import ApiError, problem
 from serving.reply import BODILESS, Reply
-from serving.requests import LONGEST_TARGET, ReadRequest
+from serving.requests import ReadRequest
 from serving.routing import Reads, answer
 from serving.store import drive
 
@@ -155,16 +155,12 @@ class ReadProtocol(HttpToolsProtocol):
         return self.limit_concurrency is None and self.parser.get_http_version() == "1.1"
 
     def _start_read(self) -> bool:
-        if len(self.url) > LONGEST_TARGET or not self.url.isascii() or b"#" in self.url:
-            return False
         started = perf_counter()
-        path, _, query = self.url.decode("ascii").partition("?")
-        exchange = self.exchange
-        found = self.reads.match(path, query)
+        found = self.reads.match(self.url)
         if found is None:
             return False
-        read, params, exchange.series = found
-        lookup = self.reads.lookup
+        exchange, lookup = self.exchange, self.reads.lookup
+        read, params, query, exchange.series = found
         exchange.started = started
         exchange.response_complete = exchange.disconnected = False
         exchange.keep_alive = self.parser.should_keep_alive()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 LONGEST_ID = 200
 LONGEST_TARGET = 8_000
+QUERIES_KEPT = 1_000
 BROKEN_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 CLIENT_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,80}")
 NO_IDS = frozenset(("sections", "quantity", "items", "maxUpsells", "placements", "limit", "before"))
@@ -30,7 +32,7 @@ class ReadRequest:
 
     def __init__(
         self,
-        params: dict[str, str],
+        params: Mapping[str, str],
         query: str,
         headers: Iterable[tuple[bytes, bytes]],
         fresh_id: bytes,
@@ -57,7 +59,7 @@ class ReadRequest:
         """A decoded segment of the path. Raises ApiError 400."""
         return identifier(field, decode(field, self.params[name]))
 
-    def fields(self) -> dict[str, str]:
+    def fields(self) -> Mapping[str, str]:
         """The query's known fields, each given at most once; companyId is there. Raises ApiError 400, 429.
 
         Fields of other names are not looked at.
@@ -78,8 +80,18 @@ class ReadRequest:
         return any(each.strip() in (b"*", etag, etag[2:]) for each in given.split(b","))
 
 
-def query_fields(query: str) -> dict[str, str]:
+def query_fields(query: str) -> Mapping[str, str]:
     """The known fields of a raw query, each given at most once. Raises ApiError 400."""
+    # one field is companyId, the same in all of a shop's plain pages
+    return _fields(query) if "&" in query else _one_field(query)
+
+
+@lru_cache(QUERIES_KEPT)
+def _one_field(query: str) -> Mapping[str, str]:
+    return _fields(query)
+
+
+def _fields(query: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for pair in query.split("&"):
         name, _, value = pair.partition("=")

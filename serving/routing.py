@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -15,11 +15,16 @@ from serving.errors import failure
 from serving.guards import Guards
 from serving.lookup import Lookup
 from serving.reply import Reply
-from serving.requests import ReadRequest
+from serving.requests import LONGEST_TARGET, ReadRequest
 from serving.store import Pending, drive
 
 T = TypeVar("T")
 Read = Callable[[Lookup, ReadRequest], Coroutine[Pending, None, Reply]]
+# a read, the path's raw segments, the raw query, and the number that it is counted under
+Resolved = tuple[Read, Mapping[str, str], str, int]
+# a target with more ids in its query than companyId names somebody: nobody else asks for it
+MOST_IDS = 2
+MOST_RESOLVED = 4_000
 
 
 async def answer(read: Read, lookup: Lookup, request: ReadRequest) -> Reply:
@@ -84,6 +89,7 @@ class Reads:
 
     def __init__(self, routes: Iterable[BaseRoute], lookup: Lookup, guards: Guards) -> None:
         self.lookup, self.guards = lookup, guards
+        self._resolved: dict[bytes, Resolved] = {}
         self._headers: list[tuple[bytes, bytes]] = []
         self._lines = b""
         self._table: list[tuple[re.Pattern[str], Read, str, int]] = [
@@ -98,12 +104,28 @@ class Reads:
             self._headers, self._lines = headers, b"".join(b"%b: %b\r\n" % pair for pair in headers)
         return self._lines
 
-    def match(self, path: str, query: str = "") -> tuple[Read, dict[str, str], int] | None:
-        """The read behind a raw path and query, with the path's raw segments and the number that it is counted under."""
+    def match(self, target: bytes) -> Resolved | None:
+        """What is asked at a raw target; None where that is for Starlette to find out.
+
+        Those that name nobody are remembered: popular pages are asked for again and again.
+        """
+        found = self._resolved.get(target)
+        if found is None:
+            found = self._match(target)
+            if found is not None and target.count(b"Id=") < MOST_IDS:
+                if len(self._resolved) >= MOST_RESOLVED:
+                    self._resolved.clear()
+                self._resolved[target] = found
+        return found
+
+    def _match(self, target: bytes) -> Resolved | None:
+        if len(target) > LONGEST_TARGET or not target.isascii() or b"#" in target:
+            return None
+        path, _, query = target.decode("ascii").partition("?")
         for pattern, read, field, series in self._table:
             found = pattern.match(path)
             if found is not None:
-                return (read, found.groupdict(), series) if not field or _names(query, field) else None
+                return (read, found.groupdict(), query, series) if not field or _names(query, field) else None
         return None
 
 

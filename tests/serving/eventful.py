@@ -125,7 +125,7 @@ class EventShop:
 
     def section_id(self, product_id: str, kind: str = "also-bought") -> str:
         """The id of a section that a page has shown."""
-        return f"{self.signer.page(self.company, product_id, b'%d' % next(_numbers))}.{kind}"
+        return f"{self.signer.page(self.company, product_id, b'%d' % next(_numbers)).decode()}.{kind}"
 
     def drained(self) -> None:
         """Wait until nothing is on its way to Postgres."""
