@@ -17,7 +17,7 @@ def last_viewed(viewed: Sequence[str], n_last: int) -> list[str]:
 
 def rank(
     viewed: Sequence[str],
-    neighbours: Mapping[str, Sequence[tuple[str, float]]],
+    neighbours: Mapping[str, Collection[tuple[str, float]]],
     exclude: Collection[str],
     n: int,
     lag_weights: Sequence[float] = LAG_WEIGHTS,

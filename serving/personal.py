@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from json.encoder import encode_basestring
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from models import live_session
@@ -23,7 +25,11 @@ BLENDED = 20
 DECIMALS = 6
 DECODER = json.JSONDecoder()
 
-Neighbours = Sequence[tuple[str, float]]
+# neighbour -> weight, above 0
+Neighbours = Mapping[str, float]
+NONE: Neighbours = MappingProxyType({})
+# lists of neighbours that a process keeps parsed, some KB each: popular products stand in many live sessions
+NEIGHBOURS_KEPT = 1_000
 
 
 class Item(NamedTuple):
@@ -122,9 +128,10 @@ class Assembly:
             return Draft(rules, listed, BY_CUSTOMER, hidden)
         neighbours = {each: self._neighbours(rules, each) for each in (page, *others)}
         n = max(BLENDED, rules.max_results) if listed else rules.max_results
-        ranked = live_session.rank((*others[::-1], page), neighbours, hidden, n, rules.lag_weights)
+        rows = {each: weights.items() for each, weights in neighbours.items()}
+        ranked = live_session.rank((*others[::-1], page), rows, hidden, n, rules.lag_weights)
         of_session = self._explained(rules, ranked, neighbours)
-        in_session = any(row[0] not in hidden for each in others for row in neighbours[each])
+        in_session = any(id not in hidden for each in others for id in neighbours[each])
         if not listed:
             return Draft(rules, of_session, BY_SESSION if in_session else BY_PAGE, hidden)
         if in_session:
@@ -138,21 +145,27 @@ class Assembly:
 
     def _neighbours(self, rules: Personal, product_id: str) -> Neighbours:
         payload = self._found.get(rules.neighbours + product_id.encode()) if rules.neighbours else None
-        return _read(payload) if payload else ()
+        return _neighbours(payload) if payload else NONE
 
     def _explained(self, rules: Personal, ranked: Sequence[tuple[str, float]], neighbours: Mapping[str, Neighbours]) -> list[Item]:
         """Ranked products with the latest viewed one that they are neighbours of; scores are shares of the first one's.
 
         neighbours: of the viewed products, the latest first.
         """
-        reasons = dict.fromkeys((id for id, _ in ranked), "")
-        for product_id, rows in neighbours.items():
-            new = [row[0] for row in rows if reasons.get(row[0]) == ""]
-            if new:
-                name = self._described(rules, product_id)[0]
-                reasons.update(dict.fromkeys(new, f"Because you viewed {name}" if name else "Because of what you viewed"))
+        reasons = {}
+        for product_id in neighbours:
+            name = self._described(rules, product_id)[0]
+            reasons[product_id] = f"Because you viewed {name}" if name else "Because of what you viewed"
         best = ranked[0][1] if ranked and ranked[0][1] else 1.0
-        return [Item(id, round(score / best, DECIMALS), reasons[id], round(score, DECIMALS)) for id, score in ranked]
+        return [
+            Item(
+                id,
+                round(score / best, DECIMALS),
+                next((reasons[each] for each, weights in neighbours.items() if id in weights), ""),
+                round(score, DECIMALS),
+            )
+            for id, score in ranked
+        ]
 
     def _described(self, rules: Personal, product_id: str) -> tuple[str, str | None]:
         """Name and category id of a product; "" for one that is not published."""
@@ -215,6 +228,11 @@ def blend(listed: Sequence[Item], of_session: Sequence[Item], session_weight: fl
 def _read(payload: bytes) -> Any:
     """JSON that we have written ourselves: without json.loads' look at its encoding and its ends, half of the time for a list."""
     return DECODER.raw_decode(payload.decode())[0]
+
+
+@lru_cache(NEIGHBOURS_KEPT)
+def _neighbours(payload: bytes) -> Neighbours:
+    return dict(_read(payload))
 
 
 def at_present(row: bytes, payload: bytes | None) -> bytes:
