@@ -23,6 +23,8 @@ from serving.durable_writes import Target
 from serving.errors import ApiError, brief, refused
 
 RESULTS = "results"
+# those that run are read by every process, and one alone runs on a rule or a section
+MOST_OPEN = 1_000
 
 
 async def list_experiments(request: Request) -> Response:
@@ -53,6 +55,9 @@ async def create_experiment(request: Request) -> Response:
         if row is not None:
             earlier = _bare(row)
             return Done(earlier, earlier)
+        is_open = await write.transaction.row("experiments/open", {"company": company})
+        if is_open is not None and is_open["n"] >= MOST_OPEN:
+            raise ApiError(409, "Conflict", f"The company has {MOST_OPEN} experiments that are not over. Complete one first.")
         values = _read(given, write)
         drafted = experiment_fields.whole(values)
         if drafted["status"] != DRAFT:

@@ -18,6 +18,7 @@ from models import holdout
 from models.assignment import assigned
 from models.experiment_fields import STATUSES
 from models.generation import Kind, Manifest, Section, manifest_key
+from serving.experiments import MOST_OPEN
 from tests.models.invented import QUICK
 from tests.serving.api import Answer, eventually
 from tests.serving.documented import faults
@@ -216,6 +217,21 @@ def test_a_new_one_is_a_draft(lab: Lab) -> None:
     answer = lab.send("POST", "", lab.plan(status="RUNNING"))
     assert (answer.status, answer.json()["errors"][0]["field"]) == (400, "status")
     assert lab.drafted(status=None)["status"] == "DRAFT"
+
+
+def test_as_many_as_there_may_be(lab: Lab) -> None:
+    """Beside MOST_OPEN experiments that are not over none is drafted; those that are over do not count."""
+    lab.execute(
+        """insert into "UpsellExperiment" (id, "companyId", "ruleId", name, status, "primaryMetric")
+        select %s || n, %s, %s, 'x', case when n <= %s then 'DRAFT' else 'COMPLETED' end, 'conversion'
+        from generate_series(1, %s) n""",
+        lab.company, lab.company, lab.rule, MOST_OPEN - 1, MOST_OPEN + 5,
+    )  # fmt: skip
+    made = lab.drafted()
+    answer = lab.send("POST", "", lab.plan())
+    assert answer.status == 409 and str(MOST_OPEN) in answer.json()["detail"]
+    assert lab.put(made, status="RUNNING").status == lab.put(made, status="COMPLETED").status == 200
+    lab.drafted()
 
 
 def test_a_draft_whose_rule_is_gone(lab: Lab) -> None:
