@@ -23,7 +23,12 @@ from serving.routing import ReadRoute
 from serving.server import listen, serve
 from serving.settings import Settings
 
-RIVALS = {"fastapi": "fastapi_app", "fastapi_bulk": "fastapi_bulk", "fastapi_cart": "fastapi_cart"}
+RIVALS = {
+    "fastapi": "fastapi_app",
+    "fastapi_personal": "fastapi_personal",
+    "fastapi_bulk": "fastapi_bulk",
+    "fastapi_cart": "fastapi_cart",
+}
 CONSTANT = json.dumps({"products": ["x" * (int(os.environ.get("BENCH_CONSTANT_BYTES", "1517")) - 17)]}).encode()
 
 
