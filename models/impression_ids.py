@@ -15,8 +15,8 @@ MAC_BYTES = 16
 NONCE_BYTES = 16
 # an index of Postgres holds no key of 2,700 bytes, and base64 adds a third
 MOST_REF_BYTES = 1_900
-# base64 as it stands in addresses (RFC 4648, 5)
 BYTES = [bytes([number]) for number in range(256)]
+# base64 as it stands in addresses (RFC 4648, 5)
 URL_SAFE = bytes.maketrans(b"+/", b"-_")
 LONGEST = 4 * (1 + MAC_BYTES + NONCE_BYTES + MOST_REF_BYTES) // 3 + 100
 
@@ -76,7 +76,6 @@ class Signer:
         mac = self._keyed[kind].copy()
         mac.update(length + nonce + company.encode() + b"\0" + named)
         raw = length + mac.digest() + nonce + named
-        # urlsafe_b64encode does the same in twice the time, and each page has such an id
         return binascii.b2a_base64(raw, newline=False).translate(URL_SAFE).rstrip(b"=")
 
 

@@ -55,8 +55,8 @@ async def create_experiment(request: Request) -> Response:
         if row is not None:
             earlier = _bare(row)
             return Done(earlier, earlier)
-        is_open = await write.transaction.row("experiments/open", {"company": company})
-        if is_open is not None and is_open["n"] >= MOST_OPEN:
+        counted = await write.transaction.row("experiments/open", {"company": company})
+        if counted is not None and counted["n"] >= MOST_OPEN:
             raise ApiError(409, "Conflict", f"The company has {MOST_OPEN} experiments that are not over. Complete one first.")
         values = _read(given, write)
         drafted = experiment_fields.whole(values)

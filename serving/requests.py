@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 LONGEST_ID = 200
 LONGEST_TARGET = 8_000
-QUERIES_KEPT = 1_000
+# what is remembered of what was asked: queries of one field, and targets, no longer than that
+QUERIES_KEPT, LONGEST_KEPT = 1_000, 300
 BROKEN_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 CLIENT_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,80}")
 NO_IDS = frozenset(("sections", "quantity", "items", "maxUpsells", "placements", "limit", "before"))
@@ -83,7 +84,7 @@ class ReadRequest:
 def query_fields(query: str) -> Mapping[str, str]:
     """The known fields of a raw query, each given at most once. Raises ApiError 400."""
     # one field is companyId, the same in all of a shop's plain pages
-    return _fields(query) if "&" in query else _one_field(query)
+    return _fields(query) if "&" in query or len(query) > LONGEST_KEPT else _one_field(query)
 
 
 @lru_cache(QUERIES_KEPT)

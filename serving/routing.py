@@ -15,7 +15,7 @@ from serving.errors import failure
 from serving.guards import Guards
 from serving.lookup import Lookup
 from serving.reply import Reply
-from serving.requests import LONGEST_TARGET, ReadRequest
+from serving.requests import LONGEST_KEPT, LONGEST_TARGET, ReadRequest
 from serving.store import Pending, drive
 
 T = TypeVar("T")
@@ -112,7 +112,7 @@ class Reads:
         found = self._resolved.get(target)
         if found is None:
             found = self._match(target)
-            if found is not None and target.count(b"Id=") < MOST_IDS:
+            if found is not None and len(target) <= LONGEST_KEPT and target.count(b"Id=") < MOST_IDS:
                 if len(self._resolved) >= MOST_RESOLVED:
                     self._resolved.clear()
                 self._resolved[target] = found
