@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -18,11 +19,13 @@ from models import holdout
 from models.assignment import assigned
 from models.experiment_fields import STATUSES
 from models.generation import Kind, Manifest, Section, manifest_key
+from models.published_configs import EXPERIMENTS, PENDING_KEY, config_key, pending, split_config
 from serving.experiments import MOST_OPEN
+from tests.conftest import RedisServer
 from tests.models.invented import QUICK
-from tests.serving.api import Answer, eventually
+from tests.serving.api import Answer, eventually, running_api
 from tests.serving.documented import faults
-from tests.serving.offers import Shop, token
+from tests.serving.offers import SECRET, Shop, token
 from tests.serving.shelf import switch
 
 VARIANTS = [{"id": "more", "offer": {"discountPercent": 30.10}, "message": "More"}]
@@ -378,6 +381,24 @@ def test_a_post_that_is_sent_again(lab: Lab) -> None:
     assert lab.send("POST", "", lab.plan(), "Idempotency-Key: one two").status == 400
     assert len(lab.send("GET").json()) == 2
     assert [row[0] for row in lab.audited()] == ["create", "update", "create"]
+
+
+def test_what_a_crash_left_behind_is_published(own_redis: RedisServer, offers_database: str, company: str, tmp_path: Path) -> None:
+    """A running experiment that Postgres holds, and of which Redis knows no more than the note, is published by the poll."""
+    environ = {"REDIS_URL": own_redis.url, "DATABASE_URL": offers_database, "JWT_SECRET": SECRET, "API_CONFIG_POLL_SECONDS": "0.1"}
+    with redis.Redis.from_url(own_redis.url) as client, running_api(tmp_path, read_only=False, **environ) as api:
+        lab = Lab(Shop(api, client, offers_database, company))
+        made = lab.drafted()
+        key = config_key(company, EXPERIMENTS, "")
+        assert made["id"].encode() not in (client.get(key) or b"")
+        # older than what the poll looks for by itself
+        lab.execute(
+            """update "UpsellExperiment" set status = 'RUNNING', "startedAt" = now() - interval '9 days',
+            "updatedAt" = now() - interval '9 days' where id = %s""", made["id"],
+        )  # fmt: skip
+        client.zadd(PENDING_KEY, {pending("nonce", company, EXPERIMENTS, made["id"]): 1})
+        eventually(lambda: made["id"].encode() in split_config(client.get(key))[1], "it was not published")
+        eventually(lambda: client.zcard(PENDING_KEY) == 0, "the note is left")
 
 
 def test_carts_follow(lab: Lab) -> None:
