@@ -12,10 +12,10 @@ from psycopg.types.json import Jsonb
 import sql
 from flows.companies import company_row
 from flows.connections import Connection, postgres
+from flows.copy_reader import CopyReader
 from flows.extract import Extraction, Member
 from flows.layout import experiment_snapshot_key, experiment_snapshots_prefix
 from flows.object_store import ObjectStore
-from flows.scanner import Scanner
 from flows.settings import Settings
 from models import company_settings, exact_json, holdout
 from models.snapshot import Snapshot, instant
@@ -63,13 +63,13 @@ def extract_experiments(
         experiments = connection.execute(sql.load("extract/experiments"), {"company": company}).fetchall()
         previous = latest_experiments(store, company)
         quarantined: Counter[str] = Counter()
-        with Scanner(settings, connection) as scanner:
-            members = {
-                member.name: Extraction(scanner, store, company, watermark, member).run(
-                    connection, previous, None, progress, quarantined
-                )
-                for member in MEMBERS
-            }
+        reader = CopyReader(settings, connection)
+        members = {
+            member.name: Extraction(reader, store, company, watermark, member).run(
+                connection, previous, None, progress, quarantined
+            )
+            for member in MEMBERS
+        }
     config = {"experiments": [_plain(row) for row in experiments]}
     snapshot = Snapshot(company, instant(watermark), "", members, "", config, dict(sorted(quarantined.items())))
     store.put(experiment_snapshot_key(company, watermark), snapshot.to_json())

@@ -20,17 +20,18 @@ import polars as pl
 import sql
 from flows.companies import company_row
 from flows.connections import Connection, postgres
+from flows.copy_reader import CopyReader
 from flows.errors import SnapshotError
 from flows.layout import partition_key, quarantine_key, snapshot_key, snapshots_prefix, table_key
 from flows.object_store import ObjectStore, parquet_bytes
-from flows.scanner import Scanner
+from flows.order_lines import assembled
 from flows.settings import Settings
 from models.snapshot import CONFIG_PARTS, Partition, Snapshot, instant
 
 Progress = Callable[[str, int, int], None]
-# events read at once: Postgres scans all lines for every range that is no small part of them, so few ranges, but enough that
-# Postgres and this process work side by side
-MIN_CHUNK_EVENTS, MAX_CHUNK_EVENTS, CHUNKS = 20_000, 200_000, 4
+# events read at once: Postgres scans all lines for every range that is no small part of them, so few ranges, but more than one,
+# that it may read the next while this process writes the last
+MIN_CHUNK_EVENTS, MAX_CHUNK_EVENTS, CHUNKS = 20_000, 200_000, 2
 RECONCILE_ATTEMPTS = 3
 WRITERS = 4
 # part of every fingerprint: raised when a partition's columns change, it makes every day be read again
@@ -39,8 +40,8 @@ COLUMNS_VERSION = 1
 
 @dataclass(frozen=True)
 class Member:
-    """A table of events that is extracted by day: its queries, the column of its instant, and the one that names the event
-    where several rows make one (the lines of an order)."""
+    """A table of events that is extracted by day: its queries, the column of its instant, the one that names the event where
+    several rows make one (the lines of an order), and what makes sorted rows of those that were read."""
 
     name: str
     days: str
@@ -49,6 +50,7 @@ class Member:
     checks: str
     at: str
     event: str | None = None
+    assemble: Callable[[pl.DataFrame], pl.DataFrame] | None = None
 
 
 MEMBERS = (
@@ -60,6 +62,7 @@ MEMBERS = (
         checks="checks/order_lines",
         at="ordered_at",
         event="order_id",
+        assemble=assembled,
     ),
     Member(
         name="views",
@@ -95,18 +98,22 @@ def extract(
     """
     previous = latest_snapshot(store, company)
     # autocommit: each statement sees the newest rows, or reconciling would compare with counts of long ago
-    with postgres(settings, autocommit=True) as connection, Scanner(settings, connection) as scanner:
+    with postgres(settings, autocommit=True) as connection, ThreadPoolExecutor(1) as beside:
         connection.execute("set default_transaction_read_only = on")
         row = company_row(connection, company)
+        reader = CopyReader(settings, connection)
+        bound = {"company": company, "watermark": watermark}
+        products, subscriptions = (
+            beside.submit(reader.read, sql.load(f"extract/{name}"), bound) for name in ("products", "subscriptions")
+        )
         quarantined: Counter[str] = Counter()
         members = {}
         for member in MEMBERS:
-            extraction = Extraction(scanner, store, company, watermark, member)
+            extraction = Extraction(reader, store, company, watermark, member)
             members[member.name] = extraction.run(connection, previous, reread, progress, quarantined)
-        bound = {"company": company, "watermark": watermark}
         tables = {
-            "products": scanner.read(sql.load("extract/products"), bound).sort("product_id"),
-            "subscriptions": scanner.read(sql.load("extract/subscriptions"), bound).sort(pl.all()),
+            "products": products.result().sort("product_id"),
+            "subscriptions": subscriptions.result().sort(pl.all()),
         }
     keys = {name: _put_table(store, company, name, frame) for name, frame in tables.items()}
     config = {part: row[part] or {} for part in CONFIG_PARTS}
@@ -143,7 +150,7 @@ def latest_snapshot(store: ObjectStore, company: str) -> Snapshot | None:
 class Extraction:
     """One member of one company: which days changed, their rows, and the partitions that result."""
 
-    scanner: Scanner
+    reader: CopyReader
     store: ObjectStore
     company: str
     watermark: datetime
@@ -187,10 +194,10 @@ class Extraction:
         partitions: dict[str, Partition] = {}
         n_changed = len(source.keys() - kept.keys())
         # Postgres works on the next chunk while this process encodes the last one; never more than that one ahead
-        with ThreadPoolExecutor(1) as reader:
+        with ThreadPoolExecutor(1) as thread:
             ahead: tuple[list[str], Future[pl.DataFrame]] | None = None
             for chunk in [*_chunks(source, kept), None]:
-                current, ahead = ahead, (chunk, reader.submit(self._read, chunk[0], chunk[-1])) if chunk else None
+                current, ahead = ahead, (chunk, thread.submit(self._read, chunk[0], chunk[-1])) if chunk else None
                 if current is not None:
                     days, rows = current[0], current[1].result()
                     partitions |= self._write(days, self._reconciled(connection, days, rows, source), source)
@@ -198,7 +205,13 @@ class Extraction:
         return partitions
 
     def _read(self, first: str, last: str) -> pl.DataFrame:
-        return self.scanner.read(sql.load(self.member.rows), self._range(first, last), sql.load(self.member.checks))
+        """The rows of a range of days, sorted, with the reason of each that cannot be used."""
+        rows = self.reader.read(sql.load(self.member.rows), self._range(first, last))
+        at = self.member.at
+        ordered = self.member.assemble(rows) if self.member.assemble else rows.sort(at, pl.exclude(at))
+        checked = pl.SQLContext(extracted=ordered).execute(sql.load(self.member.checks), eager=True)
+        assert isinstance(checked, pl.DataFrame)
+        return checked
 
     def _range(self, first: str, last: str) -> dict[str, Any]:
         until = min(_midnight(last) + timedelta(days=1), self.watermark)
@@ -223,11 +236,9 @@ class Extraction:
         )
 
     def _write(self, days: list[str], rows: pl.DataFrame, source: dict[str, dict[str, Any]]) -> dict[str, Partition]:
-        ordered = [self.member.at, *(name for name in rows.columns if name not in (self.member.at, "reason"))]
-        dated = rows.with_columns(pl.col(self.member.at).dt.date().cast(pl.String).alias("day"))
-        usable = dated.filter(pl.col("reason").is_null()).drop("reason").sort(ordered)
-        refused = dated.filter(pl.col("reason").is_not_null()).sort(ordered)
-        good, bad = _by_day(usable), _by_day(refused)
+        dated = rows.with_columns(day=pl.col(self.member.at).dt.date())
+        usable = dated.filter(pl.col("reason").is_null()).drop("reason")
+        good, bad = _by_day(usable), _by_day(dated.filter(pl.col("reason").is_not_null()))
         none = usable.clear().drop("day")
         with ThreadPoolExecutor(WRITERS) as writers:
             written = writers.map(lambda day: self._partition(day, good.get(day, none), bad.get(day), source[day]), days)
@@ -249,13 +260,13 @@ class Extraction:
 
 
 def _chunks(source: dict[str, dict[str, Any]], kept: dict[str, Partition]) -> Iterator[list[str]]:
-    """Runs of changed days of about a quarter of all changed events; no unchanged day lies inside a run."""
+    """Runs of changed days of about half of all changed events; no unchanged day lies inside a run."""
     n_changed = sum(row["n_events"] for day, row in source.items() if day not in kept)
     limit = min(max(n_changed // CHUNKS, MIN_CHUNK_EVENTS), MAX_CHUNK_EVENTS)
     chunk: list[str] = []
     n_events = 0
     for day in sorted(source):
-        if chunk and (day in kept or n_events + source[day]["n_events"] > limit):
+        if chunk and (day in kept or n_events >= limit):
             yield chunk
             chunk, n_events = [], 0
         if day not in kept:

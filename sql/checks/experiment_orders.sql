@@ -1,4 +1,4 @@
--- dialect: duckdb
+-- dialect: polars
 -- one row per: extracted order, with the reason why it cannot be an outcome, or null
 -- parameters: none; reads the table `extracted`
 select

@@ -1,4 +1,4 @@
--- dialect: duckdb
+-- dialect: polars
 -- one row per: extracted view, with the reason why it cannot be used, or null
 -- parameters: none; reads the table `extracted`
 select

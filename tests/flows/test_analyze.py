@@ -17,6 +17,7 @@ import sql
 from flows import nightly as night_module
 from flows.analyze import CompanyAnalysis, analyze_companies, analyze_company
 from flows.connections import postgres
+from flows.copy_reader import CopyReader
 from flows.errors import UpsellError
 from flows.experiment_report import analysis_report
 from flows.experiments_extract import latest_experiments
@@ -26,7 +27,6 @@ from flows.load import load
 from flows.nightly import failures, night
 from flows.object_store import ObjectStore, open_store
 from flows.progress import silent
-from flows.scanner import Scanner
 from flows.settings import Settings
 from flows.simulate import simulate, write
 from models import holdout
@@ -374,13 +374,13 @@ def test_only_changed_days_are_read(settings: Settings, monkeypatch: pytest.Monk
     expose(settings, {"control": ["a"], "treatment": ["b"]})
     run(settings)
     seen: list[str] = []
-    read = Scanner.read
+    read = CopyReader.read
 
-    def watched(self: Scanner, query: str, bound: Row, check: str | None = None) -> pl.DataFrame:
+    def watched(self: CopyReader, query: str, bound: Row) -> pl.DataFrame:
         seen.append(f"{bound['start']:%m-%d}")
-        return read(self, query, bound, check)
+        return read(self, query, bound)
 
-    monkeypatch.setattr(Scanner, "read", watched)
+    monkeypatch.setattr(CopyReader, "read", watched)
     run(settings)
     assert seen == []
     buy(settings, "a", "10.00", day=3)

@@ -12,12 +12,12 @@ import psycopg
 import pytest
 
 from flows.connections import Connection, postgres
+from flows.copy_reader import CopyReader
 from flows.errors import ServiceUnavailable, SettingsError, SnapshotError
 from flows.extract import extract, latest_snapshot
 from flows.layout import folder, quarantine_key
 from flows.object_store import FileStore, ObjectStore, open_store
 from flows.progress import silent
-from flows.scanner import Scanner
 from flows.settings import Settings
 from models.snapshot import Snapshot
 from tests.shops import DAY, add_order, insert, make_shop
@@ -43,14 +43,14 @@ def connection(settings: Settings) -> Iterator[Connection]:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Ranges of days of order lines that were read from Postgres, as `first..until`."""
     seen: list[str] = []
-    read = Scanner.read
+    read = CopyReader.read
 
-    def watched(self: Scanner, query: str, bound: dict[str, Any], check: str | None = None) -> pl.DataFrame:
+    def watched(self: CopyReader, query: str, bound: dict[str, Any]) -> pl.DataFrame:
         if "as order_id" in query:
             seen.append(f"{bound['start']:%m-%d}..{bound['until']:%m-%d}")
-        return read(self, query, bound, check)
+        return read(self, query, bound)
 
-    monkeypatch.setattr(Scanner, "read", watched)
+    monkeypatch.setattr(CopyReader, "read", watched)
     return seen
 
 
@@ -399,16 +399,16 @@ def test_what_a_killed_run_left_behind_is_harmless(settings: Settings, store: Ob
 
 def _disturbing(monkeypatch: pytest.MonkeyPatch, disturb: Callable[[int], None]) -> None:
     """Call `disturb` with the number of the reading right before order lines are read."""
-    read = Scanner.read
+    read = CopyReader.read
     numbers = iter(range(100))
 
-    def disturbed(self: Scanner, query: str, bound: dict[str, Any], check: str | None = None) -> pl.DataFrame:
+    def disturbed(self: CopyReader, query: str, bound: dict[str, Any]) -> pl.DataFrame:
         if "as order_id" not in query:
-            return read(self, query, bound, check)
+            return read(self, query, bound)
         disturb(next(numbers))
-        return read(self, query, bound, check)
+        return read(self, query, bound)
 
-    monkeypatch.setattr(Scanner, "read", disturbed)
+    monkeypatch.setattr(CopyReader, "read", disturbed)
 
 
 def test_a_change_during_the_extraction_is_reconciled(
@@ -474,6 +474,7 @@ def test_many_days_are_read_in_runs(settings: Settings, reads: list[str], monkey
     whole = extract(settings, FileStore(settings.local_dir / "whole"), "shop", NOW, silent)
     reads.clear()
     monkeypatch.setattr("flows.extract.MIN_CHUNK_EVENTS", 3)
+    monkeypatch.setattr("flows.extract.CHUNKS", 4)
     assert run(settings) == whole
     assert reads == ["04-22..04-25", "04-25..04-28", "04-28..05-01", "05-01..05-02"]
 
