@@ -46,6 +46,11 @@ COLUMNS: dict[str, Column] = {
 }
 
 
+def _column(of: asyncpg.Type) -> Column:
+    # a platform may hold in a type of its own, an enum, what the contract calls a text
+    return COLUMNS[of.name] if of.schema == "pg_catalog" else TEXT
+
+
 class CopyReader:
     """Reads the platform's Postgres, a connection of its own for each query; what `connection` reaches, and as its user."""
 
@@ -71,7 +76,7 @@ class CopyReader:
         """Rows of a `query` with `%(name)s` parameters, in the order in which Postgres gives them.
 
         An instant that is infinite is null. May be called from several threads. Raises ServiceUnavailable when Postgres is lost,
-        KeyError for a column whose type is not in COLUMNS.
+        KeyError for a column of a type of Postgres' own that is not in COLUMNS.
         """
         # COPY takes no server-side parameters: psycopg binds them as literals of their types
         statement = psycopg.ClientCursor(self.connection).mogrify(query, bound).rstrip().removesuffix(";")
@@ -86,7 +91,7 @@ class CopyReader:
         connection = await asyncpg.connect(**self.arguments)
         try:
             prepared = await connection.prepare(statement)
-            columns = {attribute.name: COLUMNS[attribute.type.name] for attribute in prepared.get_attributes()}
+            columns = {attribute.name: _column(attribute.type) for attribute in prepared.get_attributes()}
             listed = ", ".join(written.format(f'"{name}"') for name, (written, _, _) in columns.items())
             with ThreadPoolExecutor(1) as parser:
                 blocks = Blocks(parser, {name: parsed for name, (_, parsed, _) in columns.items()})

@@ -95,6 +95,13 @@ def test_an_unknown_type_is_named(reader: CopyReader) -> None:
         reader.read("select 1.5 as n", {})
 
 
+def test_an_enum_is_its_label(reader: CopyReader) -> None:
+    """A platform's own type of labels reads as text."""
+    reader.connection.execute("create type \"Mood\" as enum ('CALM', 'so, so')")
+    query = "select unnest(array['so, so', null, 'CALM']::\"Mood\"[]) as mood"
+    assert reader.read(query, {})["mood"].to_list() == ["so, so", None, "CALM"]
+
+
 def test_it_reads_only(reader: CopyReader) -> None:
     """Its session may not write, and a statement has the settings' time."""
     query = "select current_setting('transaction_read_only') as r, current_setting('statement_timeout') as t"
